@@ -1,0 +1,1 @@
+//! HIVE's supervision kernel, rooms, participants, pipeline stages and devices.

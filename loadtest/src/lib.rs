@@ -1,0 +1,1 @@
+//! Simulated lossy WebRTC peers, the demo and the reports of HIVE.

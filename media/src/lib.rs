@@ -1,0 +1,1 @@
+//! HIVE's media plane: RTP in, RTP out.

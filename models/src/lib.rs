@@ -1,0 +1,1 @@
+//! HIVE's engines: samples in, words out; words in, samples out.

@@ -1,0 +1,2 @@
+//! HIVE: a WebRTC SFU and a live interpreter in one service.
+fn main() {}
