@@ -1,1 +1,3 @@
 //! HIVE's media plane: RTP in, RTP out.
+
+pub mod audio;

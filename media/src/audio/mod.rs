@@ -1,0 +1,3 @@
+//! From encoded packets to samples and back.
+
+pub mod frame;
