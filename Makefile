@@ -1,0 +1,49 @@
+# HIVE. `make demo` and `make test` each set up what they need; a second run finds it there.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Passed on to hive-loadtest: make demo ARGS="--loss 0.05 --chaos"
+ARGS ?=
+
+.PHONY: help
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## run the main job: English into a room over a lossy link, Spanish and captions out
+	@scripts/setup demo
+	@cargo build --release --locked --quiet --workspace --bins
+	@target/release/hive-loadtest demo $(ARGS)
+
+.PHONY: forward
+forward: ## measure forwarded packets per CPU-second at 10 rooms x (1 + 9)
+	@scripts/setup demo
+	@cargo build --release --locked --quiet --workspace --bins
+	@target/release/hive-loadtest forward $(ARGS)
+
+.PHONY: build
+build: ## build the release binaries
+	@scripts/setup build
+	cargo build --release --locked --package hive
+
+.PHONY: test
+test: ## format, lints, unit, end-to-end and browser tests
+	@scripts/setup test
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
+	cargo test --workspace --locked
+	cd tests/browser && HIVE_BIN=$(CURDIR)/target/debug/hive npm test --silent
+
+.PHONY: fuzz
+fuzz: ## fuzz every parser for a minute each (needs nightly Rust and cargo-fuzz)
+	@scripts/setup build
+	@for target in $$(cd fuzz && cargo fuzz list); do \
+		(cd fuzz && cargo +nightly fuzz run $$target -- -max_total_time=60); \
+	done
+
+.PHONY: audit
+audit: ## licences, sources and RustSec advisories with cargo-deny (needs the network)
+	cargo deny check
