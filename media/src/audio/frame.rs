@@ -1,18 +1,18 @@
-//! The unit of encoded audio that leaves the transport and enters the decoders.
+//! One encoded audio packet on its way to a decoder.
 
 use std::time::Instant;
 
 use bytes::Bytes;
 
-/// One Opus packet as it was received from a speaker, still encoded.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One RTP packet's worth of Opus, as it came from the network.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncodedFrame {
-    /// RTP sequence number as the sender wrote it; wraps.
+    /// RTP sequence number.
     pub seq: u16,
-    /// RTP timestamp as the sender wrote it, in units of 1/48000 s; wraps.
+    /// RTP timestamp of the first sample, 48 kHz units (RFC 7587 §4.1).
     pub timestamp: u32,
-    /// The Opus packet. Empty or one byte long while the sender is silent (DTX).
+    /// The Opus packet: RTP payload without padding.
     pub payload: Bytes,
-    /// When the datagram was read from the socket, on this process's monotonic clock.
+    /// When the datagram was received.
     pub arrival: Instant,
 }
