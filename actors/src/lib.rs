@@ -1,1 +1,3 @@
 //! HIVE's supervision kernel, rooms, participants, pipeline stages and devices.
+
+pub mod supervision;
