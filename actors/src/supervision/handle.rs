@@ -237,6 +237,11 @@ impl SupervisorHandle {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn kernel_for_test(&self) -> Arc<Kernel> {
+        Arc::clone(&self.kernel)
+    }
+
     pub(crate) fn bus(&self) -> &EventBus {
         &self.kernel.bus
     }

@@ -4,7 +4,6 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::fut::ready;
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Running, WrapFuture};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -17,6 +16,15 @@ pub(super) fn in_virtual_time(test: impl Future<Output = ()>) {
         tokio::time::pause();
         test.await;
     });
+}
+
+/// Something to block a thread on, and what releases it.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the one place where a thread is blocked on purpose; one message at most"
+)]
+pub(super) fn blocker() -> (std::sync::mpsc::Sender<()>, std::sync::mpsc::Receiver<()>) {
+    std::sync::mpsc::channel()
 }
 
 /// What the scripted actor is told to do.
@@ -99,6 +107,80 @@ pub(super) enum Manner {
     PanicsInDrop,
 }
 
+/// A scripted child and the mailbox to order it about with.
+pub(super) fn actor(log: &Log, id: &'static str, manner: Manner) -> (ChildSpec, Mailbox<Order>) {
+    let (mailbox, inbox) = mailbox::channel(MailboxSpec::new(id));
+    let log = log.clone();
+    let spec = ChildSpec::worker(id, move |child: ChildContext| {
+        assert!(manner != Manner::PanicsInFactory, "broken in the factory");
+        Scripted {
+            name: format!("{id}#{}", child.incarnation),
+            inbox: inbox.clone(),
+            log: log.clone(),
+            manner,
+            child,
+        }
+    });
+    (spec, mailbox)
+}
+
+/// A child that behaves.
+pub(super) fn good(log: &Log, id: &'static str) -> (ChildSpec, Mailbox<Order>) {
+    actor(log, id, Manner::Well)
+}
+
+/// Without backoff and with room for any number of restarts, unless a test is about those.
+pub(super) fn patient(id: &'static str) -> SupervisorSpec {
+    SupervisorSpec::new(id)
+        .intensity(u32::MAX, Duration::from_secs(1))
+        .backoff(Backoff::NONE)
+}
+
+/// Starts the tree and waits until it is up.
+pub(super) async fn up(spec: SupervisorSpec) -> (SupervisorHandle, EventStream) {
+    let root = start_root(spec, RootOptions::default());
+    root.ready().await.expect("the tree comes up");
+    let events = root.events();
+    (root, events)
+}
+
+/// The next event about `path` for which `wanted` holds.
+pub(super) async fn until(
+    events: &mut EventStream,
+    path: &str,
+    wanted: impl Fn(&Happening) -> bool,
+) -> Arc<SupervisionEvent> {
+    loop {
+        let event = events.next().await.expect("the tree is alive");
+        if event.path.as_str() == path && wanted(&event.what) {
+            return event;
+        }
+    }
+}
+
+/// Waits for the next life of `path` to be up.
+pub(super) async fn started(events: &mut EventStream, path: &str) -> u64 {
+    until(events, path, |what| *what == Happening::Started)
+        .await
+        .incarnation
+}
+
+/// Waits for the end of a life of `path` and says why it ended.
+pub(super) async fn stopped(events: &mut EventStream, path: &str) -> ExitReason {
+    let event = until(events, path, |what| {
+        matches!(what, Happening::Stopped { .. })
+    })
+    .await;
+    match &event.what {
+        Happening::Stopped { reason } => reason.clone(),
+        other => panic!("{other:?} is not an end"),
+    }
+}
+
+pub(super) fn path(text: &str) -> ChildPath {
+    ChildPath::parse(text)
+}
+
 pub(super) struct Scripted {
     child: ChildContext,
     inbox: Inbox<Order>,
@@ -153,7 +235,7 @@ impl Handler<Order> for Scripted {
             Order::Say(word) => self.say(word),
             Order::Panic => panic!("broken in a handler"),
             Order::PanicInContextFuture => {
-                ctx.spawn(ready(()).map_into_panic());
+                ctx.spawn(PanicFuture);
             }
             Order::PanicInLinkedFuture => self.child.spawn_linked(async {
                 tokio::task::yield_now().await;
@@ -200,18 +282,8 @@ impl Handler<Order> for Scripted {
     }
 }
 
-trait MapIntoPanic {
-    fn map_into_panic(self) -> PanicFuture;
-}
-
 /// An actor future that panics when polled.
 struct PanicFuture;
-
-impl<T> MapIntoPanic for std::future::Ready<T> {
-    fn map_into_panic(self) -> PanicFuture {
-        PanicFuture
-    }
-}
 
 impl<A: Actor> actix::fut::ActorFuture<A> for PanicFuture {
     type Output = ();
