@@ -14,8 +14,8 @@ use super::incarnation::Incarnation;
 use super::path::ChildPath;
 use super::progress::{Progress, ProtectZone, Working};
 
-/// Futures that wait to be taken over by the task that runs the actor.
-pub(crate) type LinkedQueue = Rc<RefCell<Vec<LocalBoxFuture<'static, ()>>>>;
+/// Futures that wait to be taken over by the task that runs the actor; `None` once that is over.
+pub(crate) type LinkedQueue = Rc<RefCell<Option<Vec<LocalBoxFuture<'static, ()>>>>>;
 
 /// An incarnation's tie to the kernel. Given to the factory, kept by the actor; stays on the actor's
 /// thread (what may leave it, [`Progress`] and [`Fence`], is `Send`).
@@ -36,7 +36,7 @@ impl ChildContext {
             path: record.path().clone(),
             incarnation: record.number(),
             record,
-            linked: LinkedQueue::default(),
+            linked: Rc::new(RefCell::new(Some(Vec::new()))),
             parent,
         }
     }
@@ -59,11 +59,10 @@ impl ChildContext {
     /// Runs `future` on the actor's thread, beside the actor and bound to it: a panic in it fails the
     /// actor, and it is dropped, wherever it stands, before the actor's end is reported.
     pub fn spawn_linked(&self, future: impl Future<Output = ()> + 'static) {
-        if self.record.is_over() {
-            return;
+        if let Some(queue) = &mut *self.linked.borrow_mut() {
+            queue.push(Box::pin(future));
+            self.record.ping();
         }
-        self.linked.borrow_mut().push(Box::pin(future));
-        self.record.ping();
     }
 
     /// Ends this incarnation as failed, with a reason for the tree and the log. The actor is dropped

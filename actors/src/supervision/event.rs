@@ -12,7 +12,8 @@ use super::exit::ExitReason;
 use super::mailbox::MessageClass;
 use super::path::ChildPath;
 
-/// Something that happened to one child (or supervisor).
+/// Something that happened to one child (or supervisor). In JSON times are milliseconds (`at_ms` since
+/// the Unix epoch).
 #[derive(Clone, Debug, Serialize)]
 pub struct SupervisionEvent {
     /// Whom it happened to.
@@ -20,6 +21,7 @@ pub struct SupervisionEvent {
     /// Which incarnation of it, from 1; 0 before the first.
     pub incarnation: u64,
     /// When, on the kernel's clock.
+    #[serde(rename = "at_ms", serialize_with = "super::millis::unix")]
     pub at: SystemTime,
     /// What.
     #[serde(flatten)]
@@ -42,6 +44,7 @@ pub enum Happening {
         /// Why the one before ended.
         reason: ExitReason,
         /// How long the supervisor waited before.
+        #[serde(rename = "delay_ms", serialize_with = "super::millis::duration")]
         delay: Duration,
         /// Restarts of this child so far, this one included.
         restarts: u64,
@@ -75,6 +78,7 @@ pub enum Happening {
     /// A child did not stop by its shutdown deadline and was killed.
     ShutDownOverran {
         /// The deadline.
+        #[serde(rename = "deadline_ms", serialize_with = "super::millis::duration")]
         deadline: Duration,
     },
 }
@@ -223,6 +227,7 @@ mod tests {
         let event = stream.try_next().expect("one event was emitted");
         let json = serde_json::to_value(&*event).expect("events serialise");
         assert_eq!(json["path"], "root/stt");
+        assert!(json["at_ms"].is_f64());
         assert_eq!(json["event"], "stopped");
         assert_eq!(json["reason"]["kind"], "panicked");
         assert_eq!(json["reason"]["detail"], "boom");

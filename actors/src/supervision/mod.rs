@@ -105,6 +105,8 @@ mod incarnation;
 mod intensity;
 mod kernel;
 pub mod mailbox;
+mod millis;
+pub mod observe;
 mod path;
 mod progress;
 mod root;

@@ -63,7 +63,7 @@ impl<A: Actor<Context = Context<A>>> Drop for Body<A> {
         // actix polls a context that is dropped alive, which would run the actor's code once more,
         // after a panic too. A terminated context is only dropped.
         self.future.ctx().terminate();
-        let incoming = std::mem::take(&mut *self.incoming.borrow_mut());
+        let incoming = self.incoming.borrow_mut().take();
         drop(incoming);
     }
 }
@@ -138,7 +138,12 @@ where
             });
         }
         loop {
-            let incoming = std::mem::take(&mut *body.incoming.borrow_mut());
+            let incoming = body
+                .incoming
+                .borrow_mut()
+                .as_mut()
+                .map(std::mem::take)
+                .unwrap_or_default();
             let nothing_new = incoming.is_empty();
             body.linked.extend(incoming);
             match body.linked.poll_next_unpin(task) {

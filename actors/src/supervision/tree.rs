@@ -12,7 +12,8 @@ use super::mailbox::{Gauge, MailboxFigures};
 use super::path::ChildPath;
 use super::spec::{Restart, Strategy};
 
-/// A supervisor or worker with everything below it, at one moment.
+/// A supervisor or worker with everything below it, at one moment. In JSON `since_ms` is milliseconds
+/// since the Unix epoch.
 #[derive(Clone, Debug, Serialize)]
 pub struct Tree {
     /// Its id among its siblings.
@@ -34,6 +35,7 @@ pub struct Tree {
     /// Why it last failed.
     pub last_error: Option<String>,
     /// Since when it has been in `state`.
+    #[serde(rename = "since_ms", serialize_with = "super::millis::unix")]
     pub since: SystemTime,
     /// The mailboxes that it reads.
     pub mailboxes: Vec<MailboxFigures>,
@@ -86,6 +88,28 @@ pub enum NodeState {
     Restarting,
     /// Down until somebody asks for it.
     Stopped,
+}
+
+impl NodeState {
+    /// Every state.
+    pub const ALL: [NodeState; 5] = [
+        NodeState::Starting,
+        NodeState::Running,
+        NodeState::Stopping,
+        NodeState::Restarting,
+        NodeState::Stopped,
+    ];
+
+    /// The state's name as it stands in metrics and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            NodeState::Starting => "starting",
+            NodeState::Running => "running",
+            NodeState::Stopping => "stopping",
+            NodeState::Restarting => "restarting",
+            NodeState::Stopped => "stopped",
+        }
+    }
 }
 
 #[derive(Debug)]

@@ -76,7 +76,10 @@ pub(super) struct Child {
     /// The timer of its phase.
     pub(super) timer: Option<Armed>,
     pub(super) check: Option<Armed>,
+    /// The heartbeat when there last was progress, and when that was seen.
     pub(super) progress: (Sample, Instant),
+    /// When the hang watch last looked.
+    pub(super) checked: Instant,
     pub(super) start_reply: Option<StartReply>,
     pub(super) stop_replies: Vec<ChildReply>,
 }
@@ -99,6 +102,7 @@ impl Child {
             timer: None,
             check: None,
             progress: (Sample::default(), now),
+            checked: now,
             start_reply: None,
             stop_replies: Vec::new(),
         }

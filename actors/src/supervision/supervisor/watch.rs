@@ -22,6 +22,7 @@ impl Supervisor {
         if let (Some(limit), Some(Link::Worker(incarnation))) = (child.spec.hang_after, &child.link)
         {
             child.progress = (incarnation.progress().sample(), now);
+            child.checked = now;
             child.check = Some(self.timers.arm(now + interval(limit), Timer::Check(key)));
         }
     }
@@ -42,11 +43,15 @@ impl Supervisor {
         }
         let sample = incarnation.progress().sample();
         let (before, since) = &child.progress;
+        // If the watch itself was held up, nobody was asked.
+        let overslept = now - child.checked > interval(limit) * 2;
         // Nobody can answer while a neighbour that said it would take long has the thread.
-        let excused = child
-            .slot
-            .as_ref()
-            .is_some_and(|slot| slot.is_busy_with_consent());
+        let excused = overslept
+            || child
+                .slot
+                .as_ref()
+                .is_some_and(|slot| slot.is_busy_with_consent());
+        child.checked = now;
         if excused || sample.is_progress_since(before) {
             child.progress = (sample, now);
         } else if now - *since >= limit {
@@ -83,6 +88,14 @@ impl Supervisor {
             // The kernel's own thread is not blocked, since this runs on it; the end is on its way.
             return;
         };
+        if slot.is_busy_with_consent() && !matches!(child.phase, Phase::Stopping(_)) {
+            // It said that it would take long; it is dropped when it is done.
+            child.timer = Some(self.timers.arm(
+                Instant::now() + self.kernel.kill_grace,
+                Timer::KillDeadline(key),
+            ));
+            return;
+        }
         if let Some(actors) = self.kernel.arbiters.write_off(&slot) {
             self.kernel.bus.emit(
                 child.node.path(),

@@ -168,7 +168,95 @@ fn a_blocked_thread_is_written_off_and_its_innocent_actors_move_to_another() {
 }
 
 #[test]
-fn a_written_off_life_knows_that_it_no_longer_counts() {
+fn a_watch_that_was_held_up_itself_accuses_nobody() {
+    in_virtual_time(async {
+        let log = Log::default();
+        let (spec, mailbox) = good(&log, "a");
+        let (root, mut events) = up(patient("root").child(spec.hang_after(LIMIT))).await;
+        for _ in 0..10 {
+            // As when the machine sleeps, or the kernel's thread is not scheduled.
+            tokio::time::advance(LIMIT * 3).await;
+        }
+        mailbox.send(Order::Say("alive")).expect("there is room");
+        tokio::time::sleep(LIMIT * 3).await;
+        assert!(events.try_next().is_none(), "nothing happened");
+        assert_eq!(log.take(), ["a#1 started", "a#1 alive"]);
+        root.shutdown().await;
+    });
+}
+
+/// As above, a real thread is blocked, and the clock jumps only while it is.
+#[test]
+fn a_shutdown_gets_past_a_blocked_thread() {
+    actix::System::new().block_on(async {
+        let log = Log::default();
+        let (culprit, orders) = good(&log, "culprit");
+        let (innocent, _innocent) = good(&log, "innocent");
+        let root = start_root(
+            patient("root").child(innocent).child(culprit),
+            RootOptions {
+                arbiters: 1,
+                ..RootOptions::default()
+            },
+        );
+        root.ready().await.expect("the tree comes up");
+        let (release, released) = blocker();
+        let (blocking, blocked) = oneshot::channel();
+        orders
+            .send(Order::Block(released, blocking))
+            .expect("there is room");
+        blocked.await.expect("the handler has the thread");
+        tokio::time::pause();
+        root.shutdown().await;
+        tokio::time::resume();
+        assert_eq!(root.alive().abandoned, 1);
+        assert_eq!(root.alive().actors, 2, "the thread holds them still");
+        release.send(()).expect("the zombie waits for it");
+        while root.alive() != Census::default() {
+            tokio::task::yield_now().await;
+        }
+    });
+}
+
+/// As above; here the one that blocks has said that it would.
+#[test]
+fn a_thread_that_is_busy_in_a_protect_zone_is_not_written_off() {
+    actix::System::new().block_on(async {
+        let log = Log::default();
+        let (busy, orders) = good(&log, "busy");
+        let (neighbour, _neighbour) = good(&log, "neighbour");
+        let tree = patient("root")
+            .child(busy.hang_after(LIMIT))
+            .child(neighbour.hang_after(LIMIT));
+        let root = start_root(
+            tree,
+            RootOptions {
+                arbiters: 1,
+                ..RootOptions::default()
+            },
+        );
+        root.ready().await.expect("the tree comes up");
+        let mut events = root.events();
+        let (release, released) = blocker();
+        let (blocking, blocked) = oneshot::channel();
+        orders
+            .send(Order::BlockProtected(released, blocking))
+            .expect("there is room");
+        blocked.await.expect("the handler has the thread");
+        tokio::time::pause();
+        tokio::time::sleep(LIMIT * 100).await;
+        tokio::time::resume();
+        assert!(events.try_next().is_none(), "nothing happened");
+        release.send(()).expect("it waits for it");
+        orders.send(Order::Stop).expect("there is room");
+        assert_eq!(stopped(&mut events, "root/busy").await, ExitReason::Normal);
+        assert_eq!(root.alive().abandoned, 0);
+        root.shutdown().await;
+    });
+}
+
+#[test]
+fn a_life_that_was_given_up_knows_that_it_no_longer_counts() {
     in_virtual_time(async {
         let (root, mut events) = up(patient("root")).await;
         let (give, mut fences) = tokio::sync::mpsc::channel(2);

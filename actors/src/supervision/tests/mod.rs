@@ -1,5 +1,6 @@
 //! What the kernel promises, one promise a test, in virtual time.
 
+mod chaos;
 mod dynamic;
 mod escalation;
 mod hangs;

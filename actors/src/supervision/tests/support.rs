@@ -45,6 +45,8 @@ pub(super) enum Order {
     WorkProtected(Duration),
     /// Block the thread until released.
     Block(std::sync::mpsc::Receiver<()>, oneshot::Sender<()>),
+    /// The same in a protect zone.
+    BlockProtected(std::sync::mpsc::Receiver<()>, oneshot::Sender<()>),
     /// Fail on purpose.
     Fail,
     /// Stop normally.
@@ -265,6 +267,11 @@ impl Handler<Order> for Scripted {
                 let _ = blocking.send(());
                 let _ = release.recv();
                 self.say("unblocked");
+            }
+            Order::BlockProtected(release, blocking) => {
+                let _zone = self.child.protect_zone();
+                let _ = blocking.send(());
+                let _ = release.recv();
             }
             Order::Fail => self.child.fail("as told"),
             Order::Stop => ctx.stop(),
