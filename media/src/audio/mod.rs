@@ -7,7 +7,7 @@
 pub mod frame;
 pub mod jitter;
 pub mod level;
-//mixer
+pub mod mixer;
 pub mod opus;
 pub mod packet;
 pub mod reader;

@@ -66,7 +66,11 @@ pub(crate) fn send(link: Link, start: Instant, packets: &[Sent]) -> Vec<EncodedF
     let mut lost_last = false;
     let mut arrived = Vec::new();
     for packet in packets {
-        let threshold = if lost_last && link.burst > 0.0 { link.burst } else { link.loss };
+        let threshold = if lost_last && link.burst > 0.0 {
+            link.burst
+        } else {
+            link.loss
+        };
         lost_last = rng.random_bool(threshold);
         let mut copies = usize::from(!lost_last);
         if rng.random_bool(link.duplicate) {
@@ -116,7 +120,10 @@ pub(crate) fn voice(samples: usize, seed: u64) -> Vec<f32> {
 /// Normalised correlation of two equally long blocks: 1 is equal up to scale, 0 unrelated.
 pub(crate) fn correlation(a: &[f32], b: &[f32]) -> f64 {
     let dot = |x: &[f32], y: &[f32]| -> f64 {
-        x.iter().zip(y).map(|(&p, &q)| f64::from(p) * f64::from(q)).sum()
+        x.iter()
+            .zip(y)
+            .map(|(&p, &q)| f64::from(p) * f64::from(q))
+            .sum()
     };
     let norm = (dot(a, a) * dot(b, b)).sqrt();
     if norm == 0.0 { 0.0 } else { dot(a, b) / norm }

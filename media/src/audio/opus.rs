@@ -161,8 +161,8 @@ impl Encoder {
     /// Makes an encoder; out-of-range settings are clamped to what Opus allows.
     pub fn new(config: EncoderConfig) -> Result<Encoder, CreateCodecError> {
         let refused = |error: opus::Error| CreateCodecError(error.description());
-        let mut inner = opus::Encoder::new(RATE, Channels::Mono, Application::Voip)
-            .map_err(refused)?;
+        let mut inner =
+            opus::Encoder::new(RATE, Channels::Mono, Application::Voip).map_err(refused)?;
         inner
             .set_bitrate(Bitrate::Bits(config.bitrate.clamp(6_000, 510_000) as i32))
             .map_err(refused)?;

@@ -102,7 +102,11 @@ impl Resampler {
             Some(fft)
         };
         let (chunk_in, chunk_out, delay) = fft.as_ref().map_or((1, 1, 0), |fft| {
-            (fft.input_frames_next(), fft.output_frames_next(), fft.output_delay())
+            (
+                fft.input_frames_next(),
+                fft.output_frames_next(),
+                fft.output_delay(),
+            )
         });
         Ok(Resampler {
             fft,

@@ -36,12 +36,20 @@ pub(super) type Admitted = (EncodedFrame, i64, i64);
 
 pub(super) enum Verdict {
     /// It belongs to the stream.
-    Accept { frame: EncodedFrame, seq: i64, at: i64 },
+    Accept {
+        frame: EncodedFrame,
+        seq: i64,
+        at: i64,
+    },
     Duplicate,
     /// Kept until another agrees with it; `replaced` says that an earlier one was given up.
-    Doubt { replaced: bool },
+    Doubt {
+        replaced: bool,
+    },
     /// A new stream begins with these.
-    Restart { frames: [Option<Admitted>; 2] },
+    Restart {
+        frames: [Option<Admitted>; 2],
+    },
 }
 
 impl Admission {
@@ -66,7 +74,11 @@ impl Admission {
         self.doubtful = None;
         let (seq, at) = (newest.seq + ahead, newest.at + later);
         if ahead > 0 {
-            newest.seen = if ahead < 128 { newest.seen << ahead | 1 } else { 1 };
+            newest.seen = if ahead < 128 {
+                newest.seen << ahead | 1
+            } else {
+                1
+            };
             (newest.seq, newest.at, newest.arrival) = (seq, at, arrival);
         } else {
             let bit = 1u128 << -ahead;
@@ -104,13 +116,26 @@ impl Admission {
         // One turn of each counter above zero, so that what is reordered before the first
         // packet does not become negative.
         let (seq, at) = match &first {
-            None => (1 << 16 | i64::from(frame.seq), 1 << 32 | i64::from(frame.timestamp)),
-            Some((first, _)) => (1 << 16 | i64::from(first.seq), 1 << 32 | i64::from(first.timestamp)),
+            None => (
+                1 << 16 | i64::from(frame.seq),
+                1 << 32 | i64::from(frame.timestamp),
+            ),
+            Some((first, _)) => (
+                1 << 16 | i64::from(first.seq),
+                1 << 32 | i64::from(first.timestamp),
+            ),
         };
         match first {
             None => {
-                self.newest = Some(Newest { seq, at, arrival, seen: 1 });
-                Verdict::Restart { frames: [Some((frame, seq, at)), None] }
+                self.newest = Some(Newest {
+                    seq,
+                    at,
+                    arrival,
+                    seen: 1,
+                });
+                Verdict::Restart {
+                    frames: [Some((frame, seq, at)), None],
+                }
             }
             Some((first, _)) => {
                 let ahead = i64::from(frame.seq.wrapping_sub(first.seq));

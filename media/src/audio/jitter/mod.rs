@@ -13,12 +13,14 @@
 
 mod admission;
 mod delay;
+mod playout;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use admission::{Admission, Verdict};
 use delay::DelayEstimator;
+pub use playout::{JitterStats, Playout};
 
 use super::frame::EncodedFrame;
 use super::packet::{self, Shape};
@@ -67,67 +69,6 @@ impl Default for JitterConfig {
             max_fill: Duration::from_secs(1),
         }
     }
-}
-
-/// What to play next. `media` is the position of its first sample, in 48 kHz samples since the
-/// first packet; it never goes back, and jumps forward only where a gap was not filled.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Playout {
-    /// Decode this packet.
-    Frame {
-        /// The packet.
-        frame: EncodedFrame,
-        /// Position of the first sample that is to be kept.
-        media: u64,
-        /// Duration the packet claims (or, if it is not Opus, that of the one before), 48 kHz
-        /// samples: what to conceal if it cannot be decoded.
-        samples: u32,
-        /// Decoded samples to leave out at the start: that time has been played already.
-        skip: u32,
-        /// The source started anew: forget the decoder's history first.
-        restarted: bool,
-    },
-    /// The packet before `next` is lost; decode the redundancy in `next`, which follows.
-    Fec {
-        /// The packet that carries the redundancy.
-        next: EncodedFrame,
-        /// Position of the first sample.
-        media: u64,
-        /// Samples to reconstruct, 48 kHz.
-        samples: u32,
-    },
-    /// Nothing is known of this stretch: conceal it.
-    Lost {
-        /// Position of the first sample.
-        media: u64,
-        /// Samples to make up, 48 kHz.
-        samples: u32,
-    },
-}
-
-/// Counters since the buffer was made.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct JitterStats {
-    /// Packets taken in, duplicates excluded.
-    pub received: u64,
-    /// Packets that came again.
-    pub duplicates: u64,
-    /// Packets that came after their time had been played.
-    pub late: u64,
-    /// Packets that were not there when their turn came, late ones included.
-    pub lost: u64,
-    /// Lost packets reconstructed from redundancy.
-    pub recovered: u64,
-    /// Stretches concealed: lost packets without redundancy, and stalls.
-    pub concealed: u64,
-    /// Stretches of silence the sender left out.
-    pub silent: u64,
-    /// Packets pushed out because the buffer was full, or refused as implausible.
-    pub discarded: u64,
-    /// Times the source started anew.
-    pub restarts: u64,
-    /// How long a missing packet is waited for now.
-    pub target_delay: Duration,
 }
 
 #[derive(Debug)]
@@ -315,13 +256,16 @@ impl JitterBuffer {
             fec: false,
             dtx: false,
         });
-        self.delay.observe(arrival, at);
         let newer = cursor.seq.is_none_or(|played| seq > played);
         let covered = at + i64::from(shape.samples) <= cursor.at;
-        if newer && covered && self.exhausted(&cursor) && self.held.is_empty() {
+        let paused = newer && covered && self.exhausted(&cursor) && self.held.is_empty();
+        let late = !paused && (!newer || covered);
+        if paused {
             // The sender paused without its timestamp running on: go on where we are.
             self.restart(at, arrival);
-        } else if !newer || covered {
+        }
+        self.delay.observe(arrival, at);
+        if late {
             self.stats.late += 1;
             self.late_streak += 1;
             if self.late_streak >= LATE_STREAK {
@@ -363,7 +307,9 @@ impl JitterBuffer {
                 samples: cursor.step,
                 silence: cursor.dtx,
             };
-            return Some((Due::At(deadline + patience), step));
+            // Not before the time to be made up has passed, whatever timestamps say.
+            let credited = self.credit_at + cursor.step - self.credit;
+            return Some((Due::At(credited.max(deadline + patience)), step));
         };
         let on_time = if in_order {
             Due::Now
@@ -375,15 +321,19 @@ impl JitterBuffer {
             return Some((on_time, Step::Play));
         }
         let missing = cursor.seq.map_or(0, |played| seq - played - 1);
+        let covered = i64::from(next.shape.frame_samples);
         let due = if self.held.len() > CROWDED {
             Due::Now
+        } else if missing > 0 && in_order && next.shape.fec && gap > covered {
+            // The packet after the missing one is out too. It carries the missing one's
+            // redundancy, so its own deadline counts.
+            Due::At(deadline + cursor.step)
         } else if missing > 0 || !in_order {
             Due::At(deadline)
         } else {
             Due::Now
         };
         let room = (samples(self.config.max_fill) - cursor.filled).min(self.credit);
-        let covered = i64::from(next.shape.frame_samples);
         let step = if gap > room {
             Step::Jump
         } else if missing == 0 {
@@ -482,5 +432,4 @@ fn since(zero: Instant, at: Instant) -> i64 {
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
 mod tests;
