@@ -123,7 +123,8 @@ impl Voice {
 
     /// What was last heard of this voice.
     pub(super) fn last(&self) -> f32 {
-        self.declick.last()
+        let fading = self.fading.front().copied().unwrap_or(0.0);
+        fading + self.declick.last()
     }
 
     /// Adds the next frame to `out`; says whether the interpreter was heard in it, fades apart.

@@ -282,3 +282,21 @@ fn a_speaker_who_leaves_does_not_click() {
     assert_eq!(peak(&pcm[11 * FRAME..]), 0.0);
     assert!(step(&pcm) < 0.01, "{}", step(&pcm));
 }
+
+#[test]
+fn a_speaker_who_leaves_while_interpreted_does_not_click() {
+    for cancelled in [false, true] {
+        let mut mixer = ChannelMixer::new(MixerConfig::default());
+        mixer.begin_clause(ANN, ClauseId(1)).expect("begins");
+        mixer.push_clause(ANN, ClauseId(1), &[0.6; 48_000]).expect("takes");
+        let mut pcm = Vec::new();
+        frames(&mut mixer, 5, &mut pcm);
+        if cancelled {
+            mixer.cancel(ANN);
+        }
+        mixer.remove(ANN);
+        frames(&mut mixer, 2, &mut pcm);
+        assert_eq!(peak(&pcm[6 * FRAME..]), 0.0);
+        assert!(step(&pcm) < 0.01, "{}", step(&pcm));
+    }
+}
