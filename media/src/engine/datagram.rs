@@ -1,0 +1,447 @@
+//! Datagrams in.
+
+use std::net::SocketAddr;
+
+use super::peer::{Inbound, MAX_ADDRESSES};
+use super::track::Origin;
+use super::{CloseReason, Engine, MAX_DATAGRAM, MediaEvent, Transmit};
+use crate::clock::{Now, round_trip};
+use crate::dtls::DtlsEvent;
+use crate::rtcp::read::{RtcpItem, read_compound};
+use crate::rtp::OPUS_CLOCK;
+use crate::rtp::extension::{Extension, find};
+use crate::rtp::forward::TrackPacket;
+use crate::rtp::header::Header;
+use crate::rtp::nack::NackGenerator;
+use crate::rtp::receive::ReceiveStats;
+use crate::srtp::UnprotectError;
+use crate::stun::demux::{DatagramKind, binding_request_ufrags, classify};
+use crate::stun::ice_lite::{CheckError, answer_check};
+
+impl Engine {
+    /// Takes one datagram, which is decrypted in place.
+    pub fn handle_datagram(
+        &mut self,
+        now: &Now,
+        from: SocketAddr,
+        datagram: &mut [u8],
+        out: &mut dyn Transmit,
+    ) {
+        self.totals.datagrams_in += 1;
+        self.totals.bytes_in += datagram.len() as u64;
+        if datagram.len() > MAX_DATAGRAM {
+            self.totals.oversized += 1;
+            return;
+        }
+        match classify(datagram) {
+            DatagramKind::Rtp => self.on_rtp(now, from, datagram, out),
+            DatagramKind::Rtcp => self.on_rtcp(now, from, datagram, out),
+            DatagramKind::Stun => self.on_stun(now, from, datagram, out),
+            DatagramKind::Dtls => self.on_dtls(now, from, datagram, out),
+            DatagramKind::Unknown => self.totals.unknown_protocol += 1,
+        }
+    }
+
+    fn on_stun(&mut self, now: &Now, from: SocketAddr, datagram: &[u8], out: &mut dyn Transmit) {
+        let Some((ours, theirs)) = binding_request_ufrags(datagram) else {
+            self.totals.stun_malformed += 1;
+            return;
+        };
+        let Some(&key) = self.by_ufrag.get(ours) else {
+            self.totals.stun_unknown_ufrag += 1;
+            return;
+        };
+        let ice = &self.peers[key].ice;
+        let current = ice.local.ufrag == ours;
+        let (local, remote) = match &ice.former {
+            Some((local, remote)) if !current => (local, remote),
+            _ => (&ice.local, &ice.remote_ufrag),
+        };
+        if remote != theirs {
+            self.totals.stun_unknown_ufrag += 1;
+            return;
+        }
+        let checked = match answer_check(datagram, from, local) {
+            Ok(checked) => checked,
+            Err(CheckError::Malformed) => {
+                self.totals.stun_malformed += 1;
+                return;
+            }
+            Err(CheckError::Integrity) => {
+                self.totals.stun_unauthentic += 1;
+                return;
+            }
+        };
+        let len = checked.response.len();
+        out.buffer()[..len].copy_from_slice(&checked.response);
+        out.send(len, from);
+        self.peers[key].last_heard = now.mono;
+        if !checked.success {
+            return;
+        }
+        if current && let Some((former, _)) = self.peers[key].ice.former.take() {
+            self.by_ufrag.remove(former.ufrag.as_str());
+            self.peers[key].ice.nominated = false;
+        }
+        self.learn_address(key, from);
+        let ice = &mut self.peers[key].ice;
+        // Until the peer nominates a path, the last one it proved will do.
+        if checked.nominated || !ice.nominated {
+            ice.selected = Some(from);
+            ice.nominated |= checked.nominated;
+        }
+    }
+
+    /// Remembers that `from` is a path of the peer.
+    fn learn_address(&mut self, key: usize, from: SocketAddr) {
+        match self.by_address.insert(from, key) {
+            Some(before) if before == key => return,
+            // An address that a network gave to somebody else now.
+            Some(before) => self.peers[before]
+                .ice
+                .addresses
+                .retain(|address| *address != from),
+            None => {}
+        }
+        let ice = &mut self.peers[key].ice;
+        ice.addresses.push(from);
+        if ice.addresses.len() > MAX_ADDRESSES {
+            let oldest = ice
+                .addresses
+                .iter()
+                .position(|address| Some(*address) != ice.selected)
+                .unwrap_or(0);
+            let oldest = ice.addresses.remove(oldest);
+            self.by_address.remove(&oldest);
+        }
+    }
+
+    fn on_dtls(&mut self, now: &Now, from: SocketAddr, datagram: &[u8], out: &mut dyn Transmit) {
+        let Some(&key) = self.by_address.get(&from) else {
+            self.totals.unknown_source += 1;
+            return;
+        };
+        let peer = &mut *self.peers[key];
+        peer.rtt.handshake_answer(now.mono);
+        let event = peer.dtls.read(now.mono, datagram);
+        self.on_dtls_event(now, key, event, out);
+    }
+
+    pub(super) fn on_dtls_event(
+        &mut self,
+        now: &Now,
+        key: usize,
+        event: DtlsEvent,
+        out: &mut dyn Transmit,
+    ) {
+        self.flush_dtls(now, key, out);
+        let peer = &mut *self.peers[key];
+        match event {
+            DtlsEvent::None => {}
+            DtlsEvent::Malformed => {
+                peer.counters.rejected += 1;
+                self.totals.dtls_malformed += 1;
+            }
+            DtlsEvent::Keys(keys) => {
+                peer.srtp = Some(keys);
+                peer.last_heard = now.mono;
+                peer.next_report = Some(now.mono);
+                peer.rtt.flight_sent = None;
+                tracing::info!(peer = %peer.id, room = %peer.room, "peer is connected");
+                self.events
+                    .push_back(MediaEvent::Connected { peer: peer.id });
+            }
+            DtlsEvent::Closed => return self.close_key(now, key, CloseReason::Left, out),
+            DtlsEvent::Failed(failure) => {
+                return self.close_key(now, key, CloseReason::Dtls(failure), out);
+            }
+        }
+        self.schedule(key);
+    }
+
+    /// Sends what DTLS has to say, over the selected path.
+    pub(super) fn flush_dtls(&mut self, now: &Now, key: usize, out: &mut dyn Transmit) {
+        let peer = &mut *self.peers[key];
+        while let Some(message) = peer.dtls.poll_transmit() {
+            let buffer = out.buffer();
+            if let (Some(to), Some(room)) = (peer.ice.selected, buffer.get_mut(..message.len())) {
+                room.copy_from_slice(&message);
+                out.send(message.len(), to);
+                peer.rtt.flight_sent = Some(now.mono);
+            }
+        }
+    }
+
+    fn on_rtp(&mut self, now: &Now, from: SocketAddr, datagram: &mut [u8], out: &mut dyn Transmit) {
+        let Some(&key) = self.by_address.get(&from) else {
+            self.totals.unknown_source += 1;
+            return;
+        };
+        let peer = &mut *self.peers[key];
+        let Some(srtp) = &mut peer.srtp else {
+            self.totals.before_keys += 1;
+            return;
+        };
+        let Ok(header) = Header::parse(datagram) else {
+            peer.counters.rejected += 1;
+            self.totals.rtp_malformed += 1;
+            return;
+        };
+        let len = match srtp.1.rtp(datagram, header.len, header.ssrc, header.seq) {
+            Ok(len) => len,
+            Err(error) => {
+                peer.counters.rejected += 1;
+                count_refusal(&mut self.totals, error);
+                return;
+            }
+        };
+        peer.last_heard = now.mono;
+        let bytes = &datagram[..len];
+        let Ok(payload) = header.payload(bytes) else {
+            peer.counters.rejected += 1;
+            self.totals.rtp_malformed += 1;
+            return;
+        };
+        self.totals.rtp_in += 1;
+        peer.counters.packets_in += 1;
+        peer.counters.bytes_in += bytes.len() as u64;
+
+        let Some(publishing) = peer.publishing.as_deref_mut() else {
+            self.totals.unknown_stream += 1;
+            return;
+        };
+        let track = publishing
+            .table
+            .resolve(bytes, &header)
+            .filter(|stream| !stream.repair)
+            .and_then(|stream| publishing.tracks.get(&stream.section).copied());
+        let Some(track) = track else {
+            self.totals.unknown_stream += 1;
+            return;
+        };
+        let entry = &mut self.tracks[track];
+        let Origin::Peer { ssrc: current, .. } = &mut entry.origin else {
+            return;
+        };
+        let known = publishing
+            .streams
+            .iter()
+            .position(|stream| stream.ssrc == header.ssrc);
+        let (at, new) = match known {
+            Some(at) => (at, false),
+            None => {
+                publishing.streams.push(Inbound {
+                    ssrc: header.ssrc,
+                    stats: ReceiveStats::new(OPUS_CLOCK),
+                    nack: NackGenerator::default(),
+                    // A source that replaces another goes on above its numbers.
+                    offset: match current {
+                        Some(_) => (entry.highest_seq | 0xFFFF) + 1,
+                        None => 0,
+                    },
+                });
+                *current = Some(header.ssrc);
+                (publishing.streams.len() - 1, true)
+            }
+        };
+        if *current != Some(header.ssrc) {
+            // A late packet of the source that was replaced.
+            self.totals.unknown_stream += 1;
+            return;
+        }
+        let stream = &mut publishing.streams[at];
+        let received = stream.stats.receive(now.mono, header.seq, header.timestamp);
+        let seq = received.seq + stream.offset;
+        let restarted = received.restarted || (new && stream.offset > 0);
+        let mut reschedule = false;
+        if publishing.nack {
+            let before = stream.nack.next_at();
+            if stream.nack.received(now.mono, received.seq) {
+                peer.counters.recovered += 1;
+                self.totals.recovered += 1;
+            }
+            reschedule = before.is_none() && stream.nack.next_at().is_some();
+        }
+        let level = entry
+            .extensions
+            .get(Extension::AudioLevel)
+            .and_then(|id| {
+                find(bytes, header.extension.as_ref()?, id)?
+                    .first()
+                    .copied()
+            })
+            .map(|level| level & 0x7F)
+            // A publisher that tells no level speaks quietly while it sends more than DTX.
+            .unwrap_or(if payload.len() > 3 { 45 } else { 127 });
+        let id = entry.id;
+        if !entry.started {
+            entry.started = true;
+            self.events.push_back(MediaEvent::TrackStarted {
+                peer: peer.id,
+                track: id,
+            });
+        }
+        let room = peer.room;
+        if reschedule {
+            self.schedule(key);
+        }
+        if let Some(room) = self.rooms.get_mut(&room) {
+            room.speakers.observe(id, level);
+        }
+        let packet = TrackPacket {
+            bytes,
+            header: &header,
+            payload,
+            seq,
+        };
+        self.publish_packet(now, track, &packet, restarted, out);
+    }
+
+    fn on_rtcp(
+        &mut self,
+        now: &Now,
+        from: SocketAddr,
+        datagram: &mut [u8],
+        out: &mut dyn Transmit,
+    ) {
+        let Some(&key) = self.by_address.get(&from) else {
+            self.totals.unknown_source += 1;
+            return;
+        };
+        let peer = &mut *self.peers[key];
+        let Some(srtp) = &mut peer.srtp else {
+            self.totals.before_keys += 1;
+            return;
+        };
+        let len = match srtp.1.rtcp(datagram) {
+            Ok(len) => len,
+            Err(error) => {
+                peer.counters.rejected += 1;
+                count_refusal(&mut self.totals, error);
+                return;
+            }
+        };
+        peer.last_heard = now.mono;
+        self.totals.rtcp_in += 1;
+        let sound = read_compound(&datagram[..len], |item| {
+            self.on_rtcp_item(now, key, item, out);
+        });
+        if sound.is_err() {
+            self.peers[key].counters.rejected += 1;
+            self.totals.rtcp_malformed += 1;
+        }
+    }
+
+    fn on_rtcp_item(&mut self, now: &Now, key: usize, item: RtcpItem, out: &mut dyn Transmit) {
+        let peer = &mut *self.peers[key];
+        match item {
+            RtcpItem::SenderReport { ssrc, ntp, .. } => {
+                let streams = peer.publishing.iter_mut().flat_map(|it| &mut it.streams);
+                for stream in streams.filter(|stream| stream.ssrc == ssrc) {
+                    stream.stats.sender_report(now.mono, (ntp >> 16) as u32);
+                }
+            }
+            RtcpItem::Report(block) => {
+                let slots = peer.listening.iter_mut().flat_map(|it| &mut it.slots);
+                for slot in slots.filter(|slot| slot.forwarder.ssrc() == block.ssrc) {
+                    slot.lost = i64::from(block.total_lost);
+                    slot.jitter = block.jitter;
+                    if let Some(rtt) =
+                        round_trip(now.ntp_middle(), block.last_sr, block.delay_since_last_sr)
+                    {
+                        peer.rtt.sample(rtt);
+                    }
+                }
+            }
+            RtcpItem::DelaySinceReference { ssrc, last, delay } => {
+                if ssrc == peer.report_ssrc
+                    && let Some(rtt) = round_trip(now.ntp_middle(), last, delay)
+                {
+                    peer.rtt.sample(rtt);
+                }
+            }
+            RtcpItem::ReferenceTime { ssrc, ntp } => {
+                peer.reference = Some((ssrc, (ntp >> 16) as u32, now.mono));
+            }
+            RtcpItem::Nack {
+                media_ssrc,
+                first,
+                following,
+            } => self.resend(key, media_ssrc, first, following, out),
+            // Audio has no keyframes, and a source that leaves is replaced or closed by signalling.
+            RtcpItem::PictureLoss { .. } | RtcpItem::Bye { .. } => {}
+        }
+    }
+
+    /// Sends the packets of one NACK entry again, as far as they are kept and the budget goes.
+    fn resend(
+        &mut self,
+        key: usize,
+        media_ssrc: u32,
+        first: u16,
+        following: u16,
+        out: &mut dyn Transmit,
+    ) {
+        let peer = &mut *self.peers[key];
+        let (Some(to), Some(srtp), Some(listening)) =
+            (peer.ice.selected, &peer.srtp, &mut peer.listening)
+        else {
+            return;
+        };
+        let Some(slot) = listening
+            .slots
+            .iter_mut()
+            .find(|slot| slot.forwarder.ssrc() == media_ssrc && slot.nack)
+        else {
+            return;
+        };
+        let Some(cache) = slot
+            .track
+            .and_then(|track| self.tracks[track].cache.as_ref())
+        else {
+            return;
+        };
+        let wanted = (0..=16u16)
+            .filter(|&bit| bit == 0 || following & (1 << (bit - 1)) != 0)
+            .map(|bit| first.wrapping_add(bit));
+        for seq in wanted {
+            peer.counters.nacks_received += 1;
+            let Some((seq, bytes)) = slot
+                .forwarder
+                .requested(seq)
+                .and_then(|seq| Some((seq, cache.get(seq)?)))
+            else {
+                continue;
+            };
+            let Ok(header) = Header::parse(bytes) else {
+                continue;
+            };
+            let Ok(payload) = header.payload(bytes) else {
+                continue;
+            };
+            let packet = TrackPacket {
+                bytes,
+                header: &header,
+                payload,
+                seq,
+            };
+            if let Some(len) = slot.forwarder.resend(&packet, &srtp.0, out.buffer()) {
+                out.send(len, to);
+                peer.counters.packets_out += 1;
+                peer.counters.bytes_out += len as u64;
+                peer.counters.retransmitted += 1;
+                self.totals.rtp_out += 1;
+                self.totals.retransmitted += 1;
+            }
+        }
+    }
+}
+
+fn count_refusal(totals: &mut super::Totals, error: UnprotectError) {
+    match error {
+        UnprotectError::TooShort => totals.rtp_malformed += 1,
+        UnprotectError::Replayed => totals.srtp_replayed += 1,
+        UnprotectError::Forged => totals.srtp_unauthentic += 1,
+        UnprotectError::TooManyStreams => totals.unknown_stream += 1,
+    }
+}

@@ -1,0 +1,182 @@
+//! One peer connection.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::PeerStats;
+use super::accept::Subscription;
+use crate::dtls::Dtls;
+use crate::ids::{PeerId, RoomId};
+use crate::rtp::OPUS_CLOCK;
+use crate::rtp::forward::Forwarder;
+use crate::rtp::nack::NackGenerator;
+use crate::rtp::receive::ReceiveStats;
+use crate::rtp::ssrc_table::SsrcTable;
+use crate::srtp::{Protect, Unprotect};
+use crate::stun::ice_lite::IceCredentials;
+
+/// Paths of one peer that are remembered; a phone with two networks and two families has four.
+pub(super) const MAX_ADDRESSES: usize = 8;
+
+pub(super) struct Peer {
+    pub(super) id: PeerId,
+    pub(super) room: RoomId,
+    pub(super) serial: u64,
+    pub(super) ice: Ice,
+    pub(super) dtls: Dtls,
+    pub(super) srtp: Option<Box<(Protect, Unprotect)>>,
+    pub(super) last_heard: Instant,
+    /// Earliest timer of this peer in the heap.
+    pub(super) scheduled: Option<Instant>,
+    pub(super) next_report: Option<Instant>,
+    /// Under which reports about inbound streams are sent.
+    pub(super) report_ssrc: u32,
+    pub(super) publishing: Option<Box<Publishing>>,
+    pub(super) listening: Option<Box<Listening>>,
+    pub(super) rtt: RoundTrip,
+    pub(super) counters: PeerCounters,
+    /// The peer's last reference time (SSRC, middle NTP bits, arrival), to be answered by DLRR.
+    pub(super) reference: Option<(u32, u32, Instant)>,
+}
+
+/// ICE-lite state.
+pub(super) struct Ice {
+    pub(super) local: IceCredentials,
+    /// Credentials before a restart; valid until the first check with the new ones.
+    pub(super) former: Option<(IceCredentials, String)>,
+    pub(super) remote_ufrag: String,
+    /// Paths that a check vouched for, oldest first.
+    pub(super) addresses: Vec<SocketAddr>,
+    /// Where media goes.
+    pub(super) selected: Option<SocketAddr>,
+    pub(super) nominated: bool,
+}
+
+/// Round trip as far as it is known.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct RoundTrip {
+    smoothed: Option<Duration>,
+    handshake: Option<Duration>,
+    pub(super) flight_sent: Option<Instant>,
+}
+
+impl RoundTrip {
+    /// A sample from a report (smoothed as in RFC 6298).
+    pub(super) fn sample(&mut self, sample: Duration) {
+        self.smoothed = Some(match self.smoothed {
+            Some(smoothed) => (smoothed * 7 + sample) / 8,
+            None => sample,
+        });
+    }
+
+    /// The peer answered a DTLS flight: an upper bound until reports come.
+    pub(super) fn handshake_answer(&mut self, now: Instant) {
+        if let Some(sent) = self.flight_sent.take() {
+            let sample = now.saturating_duration_since(sent);
+            self.handshake = Some(self.handshake.map_or(sample, |best| best.min(sample)));
+        }
+    }
+
+    /// The best estimate for timers.
+    pub(super) fn estimate(&self) -> Option<Duration> {
+        self.smoothed.or(self.handshake)
+    }
+}
+
+/// What a peer publishes.
+pub(super) struct Publishing {
+    pub(super) table: SsrcTable,
+    /// Tracks by media section.
+    pub(super) tracks: HashMap<usize, usize>,
+    pub(super) streams: Vec<Inbound>,
+    pub(super) nack: bool,
+    pub(super) reference_time: bool,
+}
+
+/// One SSRC that a peer sends.
+pub(super) struct Inbound {
+    pub(super) ssrc: u32,
+    pub(super) stats: ReceiveStats,
+    pub(super) nack: NackGenerator,
+    /// Added to this stream's numbers to get the track's.
+    pub(super) offset: u64,
+}
+
+/// What a peer hears.
+pub(super) struct Listening {
+    pub(super) subscription: Subscription,
+    /// Publishers this peer does not want to hear, itself foremost.
+    pub(super) excluded: Vec<PeerId>,
+    pub(super) slots: Vec<Slot>,
+}
+
+/// One stream to a listener.
+pub(super) struct Slot {
+    pub(super) forwarder: Forwarder,
+    pub(super) track: Option<usize>,
+    pub(super) nack: bool,
+    pub(super) reported: bool,
+    pub(super) lost: i64,
+    pub(super) jitter: u32,
+}
+
+/// Counters of one peer.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct PeerCounters {
+    pub(super) packets_in: u64,
+    pub(super) bytes_in: u64,
+    pub(super) packets_out: u64,
+    pub(super) bytes_out: u64,
+    pub(super) nacks_sent: u64,
+    pub(super) nacks_received: u64,
+    pub(super) retransmitted: u64,
+    pub(super) recovered: u64,
+    pub(super) rejected: u64,
+}
+
+impl Peer {
+    /// When this peer next needs attention.
+    pub(super) fn due(&self, idle_timeout: Duration) -> Instant {
+        let mut due = self.last_heard + idle_timeout;
+        let nacks = self
+            .publishing
+            .iter()
+            .filter(|publishing| publishing.nack)
+            .flat_map(|publishing| &publishing.streams)
+            .filter_map(|stream| stream.nack.next_at());
+        for at in nacks.chain(self.dtls.next_at()).chain(self.next_report) {
+            due = due.min(at);
+        }
+        due
+    }
+
+    pub(super) fn stats(&self, now: Instant) -> PeerStats {
+        let ms = |ticks: u32| f64::from(ticks) * 1000.0 / f64::from(OPUS_CLOCK);
+        let inbound = || self.publishing.iter().flat_map(|it| &it.streams);
+        let slots = || self.listening.iter().flat_map(|it| &it.slots);
+        let counters = &self.counters;
+        PeerStats {
+            peer: self.id,
+            room: self.room,
+            connected: self.srtp.is_some(),
+            silent_for: now.saturating_duration_since(self.last_heard),
+            packets_in: counters.packets_in,
+            bytes_in: counters.bytes_in,
+            packets_out: counters.packets_out,
+            bytes_out: counters.bytes_out,
+            lost_in: inbound().map(|stream| stream.stats.lost()).sum(),
+            lost_out: slots().map(|slot| slot.lost).sum(),
+            jitter_in_ms: inbound()
+                .map(|stream| stream.stats.jitter().as_secs_f64() * 1000.0)
+                .fold(0.0, f64::max),
+            jitter_out_ms: slots().map(|slot| ms(slot.jitter)).fold(0.0, f64::max),
+            rtt_ms: self.rtt.estimate().map(|rtt| rtt.as_secs_f64() * 1000.0),
+            nacks_sent: counters.nacks_sent,
+            nacks_received: counters.nacks_received,
+            retransmitted: counters.retransmitted,
+            recovered: counters.recovered,
+            rejected: counters.rejected,
+        }
+    }
+}

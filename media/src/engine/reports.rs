@@ -1,0 +1,224 @@
+//! Timers, and the RTCP that is sent by them.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use rand::Rng;
+
+use super::accept::TICK;
+use super::timers::Entry;
+use super::{CloseReason, Engine, Transmit};
+use crate::clock::Now;
+use crate::rtcp::write::Compound;
+use crate::rtp::forward::Forwarder;
+use crate::srtp::{MAX_RTCP_TRAILER, Protect};
+
+/// Time between two reports to one peer, give or take a tenth.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// Sequence numbers in one NACK packet.
+const MAX_NACKS: usize = 64;
+
+/// Writes and sends one compound.
+fn send_compound(
+    protect: &mut Protect,
+    to: SocketAddr,
+    out: &mut dyn Transmit,
+    write: impl FnOnce(&mut Compound<'_>),
+) {
+    let buffer = out.buffer();
+    let room = buffer.len() - MAX_RTCP_TRAILER;
+    let mut compound = Compound::new(&mut buffer[..room]);
+    write(&mut compound);
+    let len = compound.len();
+    if len > 0 {
+        let len = protect.rtcp(buffer, len);
+        out.send(len, to);
+    }
+}
+
+/// Tells a subscriber which of its timestamps belongs to `now`.
+pub(super) fn send_sender_report(
+    now: &Now,
+    forwarder: &Forwarder,
+    track_timestamp: u64,
+    cname: &str,
+    protect: &mut Protect,
+    to: SocketAddr,
+    out: &mut dyn Transmit,
+) {
+    let Some(timestamp) = forwarder.timestamp_of(track_timestamp) else {
+        return;
+    };
+    send_compound(protect, to, out, |compound| {
+        compound.sender_report(forwarder.ssrc(), now.ntp(), timestamp, forwarder.sent());
+        compound.cname(forwarder.ssrc(), cname);
+    });
+}
+
+impl Engine {
+    /// When [`Engine::handle_timeout`] has something to do.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match (self.timers.next_at(), self.next_tick) {
+            (Some(timer), Some(tick)) => Some(timer.min(tick)),
+            (timer, tick) => timer.or(tick),
+        }
+    }
+
+    /// Does what is due: retransmissions, NACKs, reports, speaker ranking, collection of peers that
+    /// vanished.
+    pub fn handle_timeout(&mut self, now: &Now, out: &mut dyn Transmit) {
+        while let Some(entry) = self.timers.pop_due(now.mono) {
+            let current = self
+                .peers
+                .get_mut(entry.key)
+                .filter(|peer| peer.serial == entry.serial && peer.scheduled == Some(entry.at));
+            if let Some(peer) = current {
+                peer.scheduled = None;
+                self.peer_due(now, entry.key, out);
+            }
+        }
+        if self.next_tick.is_some_and(|at| at <= now.mono) {
+            self.tick_rooms();
+            let published = self.rooms.values().any(|room| !room.tracks.is_empty());
+            self.next_tick = published.then_some(now.mono + TICK);
+        }
+    }
+
+    /// Puts the peer's next deadline into the heap, unless an earlier one is there.
+    pub(super) fn schedule(&mut self, key: usize) {
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
+        let at = peer.due(self.config.idle_timeout);
+        if peer.scheduled.is_none_or(|scheduled| at < scheduled) {
+            peer.scheduled = Some(at);
+            self.timers.push(Entry {
+                at,
+                key,
+                serial: peer.serial,
+            });
+        }
+    }
+
+    fn peer_due(&mut self, now: &Now, key: usize, out: &mut dyn Transmit) {
+        let peer = &mut *self.peers[key];
+        if now.mono.saturating_duration_since(peer.last_heard) >= self.config.idle_timeout {
+            return self.close_key(now, key, CloseReason::Vanished, out);
+        }
+        let serial = peer.serial;
+        if peer.dtls.next_at().is_some_and(|at| at <= now.mono) {
+            let event = peer.dtls.handle_timeout(now.mono);
+            self.on_dtls_event(now, key, event, out);
+            if self.peers.get(key).is_none_or(|peer| peer.serial != serial) {
+                return;
+            }
+        }
+        self.send_nacks(now, key, out);
+        if self.peers[key].next_report.is_some_and(|at| at <= now.mono) {
+            self.send_reports(now, key, out);
+            let interval = REPORT_INTERVAL.mul_f64(self.random.random_range(0.9..1.1));
+            self.peers[key].next_report = Some(now.mono + interval);
+        }
+        self.schedule(key);
+    }
+
+    fn send_nacks(&mut self, now: &Now, key: usize, out: &mut dyn Transmit) {
+        let peer = &mut *self.peers[key];
+        let (Some(to), Some(srtp), Some(publishing)) =
+            (peer.ice.selected, &mut peer.srtp, &mut peer.publishing)
+        else {
+            return;
+        };
+        if !publishing.nack {
+            return;
+        }
+        let rtt = peer.rtt.estimate();
+        for stream in &mut publishing.streams {
+            let mut missing = [0u16; MAX_NACKS];
+            let mut count = 0;
+            stream.nack.poll(now.mono, rtt, |seq| {
+                if count < MAX_NACKS {
+                    missing[count] = seq;
+                    count += 1;
+                }
+            });
+            if count == 0 {
+                continue;
+            }
+            peer.counters.nacks_sent += count as u64;
+            let (sender, media) = (peer.report_ssrc, stream.ssrc);
+            send_compound(&mut srtp.0, to, out, |compound| {
+                compound.nack(sender, media, &missing[..count]);
+            });
+        }
+    }
+
+    fn send_reports(&mut self, now: &Now, key: usize, out: &mut dyn Transmit) {
+        let Engine {
+            peers,
+            tracks,
+            cname,
+            ..
+        } = self;
+        let peer = &mut *peers[key];
+        let (Some(to), Some(srtp)) = (peer.ice.selected, &mut peer.srtp) else {
+            return;
+        };
+        if let Some(listening) = &mut peer.listening {
+            for slot in &mut listening.slots {
+                let Some(track) = slot.track else { continue };
+                let Some(at) = tracks[track].clock.timestamp_at(now.mono) else {
+                    continue;
+                };
+                send_sender_report(now, &slot.forwarder, at, cname, &mut srtp.0, to, out);
+            }
+        }
+        let ssrc = peer.report_ssrc;
+        let reference = peer.reference.take();
+        if let Some(publishing) = peer.publishing.as_mut().filter(|it| !it.streams.is_empty()) {
+            let blocks: Vec<_> = publishing
+                .streams
+                .iter_mut()
+                .map(|stream| stream.stats.report(now, stream.ssrc))
+                .collect();
+            let reference_time = publishing.reference_time;
+            send_compound(&mut srtp.0, to, out, |compound| {
+                compound.receiver_report(ssrc, &blocks);
+                compound.cname(ssrc, cname);
+                if reference_time {
+                    compound.reference_time(ssrc, now.ntp());
+                }
+                if let Some((other, last, at)) = reference {
+                    let held = now.mono.saturating_duration_since(at);
+                    let delay = (held.as_micros() * 65_536 / 1_000_000) as u32;
+                    compound.delay_since_reference(ssrc, other, last, delay);
+                }
+            });
+        } else if let Some((other, last, at)) = reference {
+            send_compound(&mut srtp.0, to, out, |compound| {
+                let held = now.mono.saturating_duration_since(at);
+                let delay = (held.as_micros() * 65_536 / 1_000_000) as u32;
+                compound.receiver_report(ssrc, &[]);
+                compound.delay_since_reference(ssrc, other, last, delay);
+            });
+        }
+    }
+
+    /// Tells a peer that is being closed: BYE for its streams, then DTLS close_notify.
+    pub(super) fn send_goodbyes(&mut self, now: &Now, key: usize, out: &mut dyn Transmit) {
+        let peer = &mut *self.peers[key];
+        if let (Some(to), Some(srtp), Some(listening)) =
+            (peer.ice.selected, &mut peer.srtp, &peer.listening)
+        {
+            let report_ssrc = peer.report_ssrc;
+            send_compound(&mut srtp.0, to, out, |compound| {
+                compound.receiver_report(report_ssrc, &[]);
+                for slot in &listening.slots {
+                    compound.bye(slot.forwarder.ssrc());
+                }
+            });
+        }
+        peer.dtls.close(now.mono);
+        self.flush_dtls(now, key, out);
+    }
+}

@@ -1,0 +1,218 @@
+//! Header extensions (RFC 8285): reading them by kind, and renumbering them per subscriber.
+
+use super::header::ExtensionBlock;
+
+/// `a=extmap` URI of the client-to-mixer audio level (RFC 6464).
+pub const AUDIO_LEVEL_URI: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
+/// `a=extmap` URI of the media section id (RFC 9143).
+pub const MID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
+/// `a=extmap` URI of the RTP stream id (RFC 8852).
+pub const RID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id";
+/// `a=extmap` URI of the repaired RTP stream id (RFC 8852).
+pub const REPAIRED_RID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id";
+
+const ONE_BYTE: u16 = 0xBEDE;
+const TWO_BYTE: u16 = 0x1000;
+
+/// The extensions this server understands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Extension {
+    /// Voice activity and level in −dBov.
+    AudioLevel,
+    /// Names the media section a packet belongs to.
+    Mid,
+    /// Names the simulcast layer.
+    Rid,
+    /// Names the simulcast layer that an RTX packet repairs.
+    RepairedRid,
+}
+
+impl Extension {
+    const ALL: [(Extension, &'static str); 4] = [
+        (Extension::AudioLevel, AUDIO_LEVEL_URI),
+        (Extension::Mid, MID_URI),
+        (Extension::Rid, RID_URI),
+        (Extension::RepairedRid, REPAIRED_RID_URI),
+    ];
+
+    /// The extension with `uri`, if this server understands it.
+    pub fn from_uri(uri: &str) -> Option<Extension> {
+        Self::ALL
+            .into_iter()
+            .find_map(|(extension, known)| (known == uri).then_some(extension))
+    }
+
+    /// The `a=extmap` URI.
+    pub fn uri(self) -> &'static str {
+        Self::ALL[self as usize].1
+    }
+}
+
+/// Which ids one media section negotiated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExtensionIds {
+    ids: [u8; 4],
+}
+
+impl ExtensionIds {
+    /// Sets the id of `extension`, 1–14; other ids are ignored, since only one-byte headers are
+    /// written.
+    pub fn set(&mut self, extension: Extension, id: u16) {
+        if (1..=14).contains(&id) {
+            self.ids[extension as usize] = id as u8;
+        }
+    }
+
+    /// The id of `extension`, if it was negotiated.
+    pub fn get(&self, extension: Extension) -> Option<u8> {
+        let id = self.ids[extension as usize];
+        (id != 0).then_some(id)
+    }
+
+    /// How to renumber a publisher's (`self`) extensions for a subscriber. Extensions that describe
+    /// the publisher's own session (mid, rid) are not passed on.
+    pub fn map_to(&self, subscriber: &ExtensionIds) -> ExtensionMap {
+        let mut map = ExtensionMap::default();
+        if let (Some(from), Some(to)) = (
+            self.get(Extension::AudioLevel),
+            subscriber.get(Extension::AudioLevel),
+        ) {
+            map.to[usize::from(from)] = to;
+        }
+        map
+    }
+}
+
+/// The value of the element with `id` in the extension block of `packet`.
+pub fn find<'a>(packet: &'a [u8], block: &ExtensionBlock, id: u8) -> Option<&'a [u8]> {
+    elements(packet, block).find_map(|(at, value)| (at == id).then_some(value))
+}
+
+/// The elements of an extension block: ids and values. Stops at the first malformed one.
+fn elements<'a>(
+    packet: &'a [u8],
+    block: &ExtensionBlock,
+) -> impl Iterator<Item = (u8, &'a [u8])> + use<'a> {
+    let one_byte = block.profile == ONE_BYTE;
+    let two_byte = block.profile & 0xFFF0 == TWO_BYTE;
+    let mut rest = packet.get(block.start..block.end).unwrap_or(&[]);
+    if !one_byte && !two_byte {
+        rest = &[];
+    }
+    std::iter::from_fn(move || {
+        loop {
+            let (&first, tail) = rest.split_first()?;
+            if first == 0 {
+                rest = tail;
+                continue;
+            }
+            let (id, len, tail) = if one_byte {
+                if first >> 4 == 15 {
+                    return None;
+                }
+                (first >> 4, usize::from(first & 15) + 1, tail)
+            } else {
+                let (&len, tail) = tail.split_first()?;
+                (first, usize::from(len), tail)
+            };
+            let value = tail.get(..len)?;
+            rest = &tail[len..];
+            return Some((id, value));
+        }
+    })
+}
+
+/// Renumbers the extensions of one track for one subscriber; ids without a target are dropped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExtensionMap {
+    to: [u8; 15],
+}
+
+impl ExtensionMap {
+    /// Writes the renumbered block (one-byte form) to the start of `out` and returns its length, 0
+    /// if nothing is left. Elements that `out` has no room for are dropped.
+    pub fn rewrite(&self, packet: &[u8], block: &ExtensionBlock, out: &mut [u8]) -> usize {
+        let mut at = 4;
+        for (id, value) in elements(packet, block) {
+            let to = self.to.get(usize::from(id)).copied().unwrap_or(0);
+            // The one-byte form holds 1–16 bytes.
+            if to == 0 || !(1..=16).contains(&value.len()) {
+                continue;
+            }
+            // Room for the padding is kept back.
+            if at + 1 + value.len() + 3 > out.len() {
+                break;
+            }
+            out[at] = to << 4 | (value.len() as u8 - 1);
+            out[at + 1..at + 1 + value.len()].copy_from_slice(value);
+            at += 1 + value.len();
+        }
+        if at == 4 {
+            return 0;
+        }
+        while at % 4 != 0 {
+            out[at] = 0;
+            at += 1;
+        }
+        out[..2].copy_from_slice(&ONE_BYTE.to_be_bytes());
+        out[2..4].copy_from_slice(&((at as u16 - 4) / 4).to_be_bytes());
+        at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::header::Header;
+    use super::*;
+
+    fn packet(profile: [u8; 2], data: &[u8]) -> Vec<u8> {
+        let mut packet = vec![0x90, 111, 0, 1, 0, 0, 0, 0, 0, 0, 0, 9];
+        packet.extend(profile);
+        packet.extend((data.len() as u16 / 4).to_be_bytes());
+        packet.extend(data);
+        packet
+    }
+
+    fn level_to(from: u16, to: u16) -> ExtensionMap {
+        let (mut publisher, mut subscriber) = (ExtensionIds::default(), ExtensionIds::default());
+        publisher.set(Extension::AudioLevel, from);
+        publisher.set(Extension::Mid, 4);
+        subscriber.set(Extension::AudioLevel, to);
+        subscriber.set(Extension::Mid, 4);
+        publisher.map_to(&subscriber)
+    }
+
+    #[test]
+    fn keeps_what_was_negotiated_under_its_new_id() {
+        // mid "a" (id 4), level (id 1), then padding.
+        let packet = packet([0xBE, 0xDE], &[0x40, b'a', 0, 0x10, 0x85, 0, 0, 0]);
+        let block = Header::parse(&packet).unwrap().extension.unwrap();
+        assert_eq!(find(&packet, &block, 1), Some(&[0x85][..]));
+        assert_eq!(find(&packet, &block, 4), Some(&b"a"[..]));
+        let mut out = [0xFF; 64];
+        let len = level_to(1, 3).rewrite(&packet, &block, &mut out);
+        assert_eq!(out[..len], [0xBE, 0xDE, 0, 1, 0x30, 0x85, 0, 0]);
+        assert_eq!(level_to(2, 3).rewrite(&packet, &block, &mut out), 0);
+    }
+
+    #[test]
+    fn reads_two_byte_ids_and_writes_one_byte_ids() {
+        let packet = packet([0x10, 0x00], &[1, 1, 0x85, 0, 200, 1, 7, 0]);
+        let block = Header::parse(&packet).unwrap().extension.unwrap();
+        assert_eq!(find(&packet, &block, 200), Some(&[7][..]));
+        let mut out = [0; 64];
+        let len = level_to(1, 3).rewrite(&packet, &block, &mut out);
+        assert_eq!(out[..len], [0xBE, 0xDE, 0, 1, 0x30, 0x85, 0, 0]);
+    }
+
+    #[test]
+    fn malformed_elements_end_the_block() {
+        for data in [[0xF0, 0, 0, 0], [0x1F, 1, 2, 3], [0, 0, 0, 0x13]] {
+            let packet = packet([0xBE, 0xDE], &data);
+            let block = Header::parse(&packet).unwrap().extension.unwrap();
+            assert_eq!(find(&packet, &block, 1), None);
+            assert_eq!(level_to(1, 3).rewrite(&packet, &block, &mut [0; 64]), 0);
+        }
+    }
+}

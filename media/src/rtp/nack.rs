@@ -1,0 +1,153 @@
+//! Which packets a publisher should send again, and when to stop asking.
+
+use std::time::{Duration, Instant};
+
+/// How long a gap may be reordering before it is called loss.
+const REORDER: Duration = Duration::from_millis(10);
+/// Asking for a packet this many times is enough.
+const MAX_TRIES: u8 = 4;
+/// A gap longer than this is an outage or a restart; asking would only add to it.
+const MAX_GAP: u64 = 64;
+/// Most packets waited for at a time.
+const MAX_MISSING: usize = 128;
+/// The shortest time between two requests for one packet.
+const MIN_RETRY: Duration = Duration::from_millis(20);
+/// Never wait longer than this: nobody plays it any more.
+const MAX_AGE: Duration = Duration::from_millis(400);
+
+/// One packet that did not come.
+#[derive(Clone, Copy, Debug)]
+struct Missing {
+    seq: u64,
+    noticed: Instant,
+    next: Instant,
+    tries: u8,
+}
+
+/// Watches one stream's sequence numbers for gaps.
+#[derive(Debug, Default)]
+pub struct NackGenerator {
+    highest: Option<u64>,
+    missing: Vec<Missing>,
+}
+
+impl NackGenerator {
+    /// Takes note of a received packet. Returns whether it had been asked for.
+    pub fn received(&mut self, now: Instant, seq: u64) -> bool {
+        let Some(highest) = self.highest else {
+            self.highest = Some(seq);
+            return false;
+        };
+        if seq <= highest {
+            let at = self.missing.iter().position(|missing| missing.seq == seq);
+            return at.is_some_and(|at| self.missing.swap_remove(at).tries > 0);
+        }
+        if seq - highest <= MAX_GAP {
+            for seq in highest + 1..seq {
+                if self.missing.len() == MAX_MISSING {
+                    break;
+                }
+                self.missing.push(Missing {
+                    seq,
+                    noticed: now,
+                    next: now + REORDER,
+                    tries: 0,
+                });
+            }
+        } else {
+            self.missing.clear();
+        }
+        self.highest = Some(seq);
+        false
+    }
+
+    /// Hands the sequence numbers that are due to `ask`, given the round trip to the publisher as
+    /// far as it is known.
+    pub fn poll(&mut self, now: Instant, rtt: Option<Duration>, mut ask: impl FnMut(u16)) {
+        let rtt = rtt.unwrap_or(Duration::from_millis(100));
+        let retry = (rtt + rtt / 4).max(MIN_RETRY);
+        let give_up = (rtt * 3).clamp(Duration::from_millis(150), MAX_AGE);
+        self.missing.retain_mut(|missing| {
+            if missing.next > now {
+                return true;
+            }
+            if missing.tries == MAX_TRIES
+                || now.saturating_duration_since(missing.noticed) > give_up
+            {
+                return false;
+            }
+            missing.tries += 1;
+            missing.next = now + retry;
+            ask(missing.seq as u16);
+            true
+        });
+    }
+
+    /// When [`NackGenerator::poll`] has something to do.
+    pub fn next_at(&self) -> Option<Instant> {
+        self.missing.iter().map(|missing| missing.next).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn due(nack: &mut NackGenerator, now: Instant) -> Vec<u16> {
+        let mut asked = Vec::new();
+        nack.poll(now, Some(Duration::from_millis(40)), |seq| asked.push(seq));
+        asked
+    }
+
+    #[test]
+    fn reordering_is_not_loss() {
+        let start = Instant::now();
+        let mut nack = NackGenerator::default();
+        nack.received(start, 10);
+        nack.received(start, 12);
+        assert!(due(&mut nack, start).is_empty());
+        assert!(!nack.received(start + Duration::from_millis(5), 11));
+        assert_eq!(nack.next_at(), None);
+    }
+
+    #[test]
+    fn asks_again_after_the_round_trip_and_then_gives_up() {
+        let start = Instant::now();
+        let mut nack = NackGenerator::default();
+        nack.received(start, 65_535);
+        nack.received(start, 65_538);
+        let mut times = Vec::new();
+        for ms in 0..1000 {
+            let asked = due(&mut nack, start + Duration::from_millis(ms));
+            if !asked.is_empty() {
+                assert_eq!(asked, [0, 1]);
+                times.push(ms);
+            }
+        }
+        assert_eq!(times, [10, 60, 110]);
+        assert_eq!(nack.next_at(), None);
+    }
+
+    #[test]
+    fn a_recovered_packet_is_told_from_a_late_one() {
+        let start = Instant::now();
+        let mut nack = NackGenerator::default();
+        nack.received(start, 10);
+        nack.received(start, 12);
+        due(&mut nack, start + REORDER);
+        assert!(nack.received(start + REORDER, 11));
+    }
+
+    #[test]
+    fn an_outage_is_not_asked_for_and_memory_is_bounded() {
+        let start = Instant::now();
+        let mut nack = NackGenerator::default();
+        nack.received(start, 10);
+        nack.received(start, 10 + MAX_GAP + 1);
+        assert_eq!(nack.next_at(), None);
+        for step in 0..100 {
+            nack.received(start, 200 + step * 50);
+        }
+        assert!(nack.missing.len() <= MAX_MISSING);
+    }
+}

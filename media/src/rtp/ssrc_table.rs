@@ -1,0 +1,187 @@
+//! Which published track an SSRC belongs to: by declaration, mid, rid or repaired rid.
+
+use std::collections::HashMap;
+
+use super::extension::{Extension, ExtensionIds, find};
+use super::header::Header;
+
+/// How many SSRCs one peer may teach us.
+const MAX_LEARNT: usize = 64;
+
+/// What an SSRC carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stream {
+    /// Index of the media section in the peer's offer.
+    pub section: usize,
+    /// Simulcast layer, if the section has layers.
+    pub rid: Option<Box<str>>,
+    /// Whether this stream repairs `rid` (RTX) instead of carrying it.
+    pub repair: bool,
+}
+
+/// One media section as the table needs it.
+#[derive(Clone, Debug, Default)]
+pub struct Section {
+    /// The section's `a=mid`.
+    pub mid: Option<Box<str>>,
+    /// Ids of the header extensions.
+    pub extensions: ExtensionIds,
+    /// Payload types that this section accepts.
+    pub payload_types: Vec<u8>,
+    /// SSRCs declared by `a=ssrc`; those declared to be repair streams are flagged.
+    pub ssrcs: Vec<(u32, bool)>,
+}
+
+/// The table of one peer. What was learnt from packets survives a re-offer that does not contradict
+/// it, because a client sends mid and rid only until it believes that we know.
+#[derive(Debug, Default)]
+pub struct SsrcTable {
+    sections: Vec<Section>,
+    streams: HashMap<u32, Stream>,
+}
+
+impl SsrcTable {
+    /// Takes the media sections of a new offer, in its order.
+    pub fn apply(&mut self, sections: Vec<Section>) {
+        for (at, section) in sections.iter().enumerate() {
+            for &(ssrc, repair) in &section.ssrcs {
+                self.streams.entry(ssrc).or_insert(Stream {
+                    section: at,
+                    rid: None,
+                    repair,
+                });
+            }
+        }
+        self.streams
+            .retain(|_, stream| stream.section < sections.len());
+        self.sections = sections;
+    }
+
+    /// The stream of an authenticated packet, learning its SSRC if need be. `None` if nothing in the
+    /// packet tells, or its payload type was not negotiated.
+    pub fn resolve(&mut self, packet: &[u8], header: &Header) -> Option<&Stream> {
+        if !self.streams.contains_key(&header.ssrc) {
+            if self.streams.len() >= MAX_LEARNT {
+                return None;
+            }
+            let stream = self.learn(packet, header)?;
+            self.streams.insert(header.ssrc, stream);
+        }
+        let stream = self.streams.get(&header.ssrc)?;
+        let section = &self.sections[stream.section];
+        section
+            .payload_types
+            .contains(&header.payload_type)
+            .then_some(stream)
+    }
+
+    fn learn(&self, packet: &[u8], header: &Header) -> Option<Stream> {
+        let value = |section: &Section, extension| {
+            let id = section.extensions.get(extension)?;
+            std::str::from_utf8(find(packet, header.extension.as_ref()?, id)?).ok()
+        };
+        // Ids are the same for all sections of a bundle, so any section can read the mid.
+        let by_mid = self.sections.iter().position(|section| {
+            value(section, Extension::Mid).is_some_and(|mid| section.mid.as_deref() == Some(mid))
+        });
+        let section = by_mid.or_else(|| {
+            let mut takers = self
+                .sections
+                .iter()
+                .enumerate()
+                .filter(|(_, section)| section.payload_types.contains(&header.payload_type));
+            let (at, _) = takers.next()?;
+            // Ambiguous without a mid.
+            takers.next().is_none().then_some(at)
+        })?;
+        let repaired = value(&self.sections[section], Extension::RepairedRid);
+        let rid = repaired.or_else(|| value(&self.sections[section], Extension::Rid));
+        Some(Stream {
+            section,
+            rid: rid.map(Box::from),
+            repair: repaired.is_some(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn section(mid: &str, payload_types: &[u8]) -> Section {
+        let mut extensions = ExtensionIds::default();
+        extensions.set(Extension::Mid, 4);
+        extensions.set(Extension::Rid, 10);
+        extensions.set(Extension::RepairedRid, 11);
+        Section {
+            mid: Some(mid.into()),
+            extensions,
+            payload_types: payload_types.to_vec(),
+            ssrcs: Vec::new(),
+        }
+    }
+
+    fn packet(ssrc: u32, payload_type: u8, elements: &[(u8, &str)]) -> Vec<u8> {
+        let mut packet = vec![0x80, payload_type, 0, 1, 0, 0, 0, 0];
+        packet.extend(ssrc.to_be_bytes());
+        if !elements.is_empty() {
+            packet[0] |= 0x10;
+            let mut data = Vec::new();
+            for (id, value) in elements {
+                data.push(id << 4 | (value.len() as u8 - 1));
+                data.extend(value.as_bytes());
+            }
+            data.resize(data.len().next_multiple_of(4), 0);
+            packet.extend([0xBE, 0xDE]);
+            packet.extend((data.len() as u16 / 4).to_be_bytes());
+            packet.extend(data);
+        }
+        packet
+    }
+
+    fn resolve(table: &mut SsrcTable, packet: &[u8]) -> Option<Stream> {
+        table
+            .resolve(packet, &Header::parse(packet).unwrap())
+            .cloned()
+    }
+
+    #[test]
+    fn learns_by_mid_and_keeps_it_over_a_re_offer() {
+        let mut table = SsrcTable::default();
+        table.apply(vec![section("0", &[111]), section("1", &[111])]);
+        assert_eq!(resolve(&mut table, &packet(7, 111, &[])), None);
+        let first = resolve(&mut table, &packet(7, 111, &[(4, "1")])).unwrap();
+        assert_eq!(first.section, 1);
+        table.apply(vec![section("0", &[111]), section("1", &[111])]);
+        assert_eq!(resolve(&mut table, &packet(7, 111, &[])), Some(first));
+    }
+
+    #[test]
+    fn tells_layers_from_their_repair() {
+        let mut table = SsrcTable::default();
+        table.apply(vec![section("0", &[111]), section("1", &[96, 97])]);
+        let layer = resolve(&mut table, &packet(1, 96, &[(4, "1"), (10, "h")])).unwrap();
+        assert_eq!((layer.rid.as_deref(), layer.repair), (Some("h"), false));
+        let repair = resolve(&mut table, &packet(2, 97, &[(4, "1"), (11, "h")])).unwrap();
+        assert_eq!((repair.rid.as_deref(), repair.repair), (Some("h"), true));
+    }
+
+    #[test]
+    fn a_lone_taker_of_a_payload_type_needs_no_mid_but_other_types_are_refused() {
+        let mut table = SsrcTable::default();
+        table.apply(vec![section("0", &[111])]);
+        assert!(resolve(&mut table, &packet(7, 111, &[])).is_some());
+        assert_eq!(resolve(&mut table, &packet(7, 0, &[])), None);
+        assert_eq!(resolve(&mut table, &packet(8, 0, &[])), None);
+    }
+
+    #[test]
+    fn learning_is_bounded() {
+        let mut table = SsrcTable::default();
+        table.apply(vec![section("0", &[111])]);
+        for ssrc in 0..1000 {
+            resolve(&mut table, &packet(ssrc, 111, &[]));
+        }
+        assert_eq!(table.streams.len(), MAX_LEARNT);
+    }
+}

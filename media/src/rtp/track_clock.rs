@@ -1,0 +1,110 @@
+//! The line between a track's RTP timestamps and our clocks.
+
+use std::time::{Duration, Instant};
+
+/// How long a minimum is trusted; two windows are kept.
+const WINDOW: Duration = Duration::from_secs(4);
+/// A change by more nanoseconds than this is a new time line, not jitter.
+const JUMP: i64 = 1_000_000_000;
+
+/// Estimates when each timestamp would have arrived on an idle network: the minimum of arrival minus
+/// media time over the last [`WINDOW`]s. A minimum, because delay is only ever added.
+#[derive(Clone, Copy, Debug)]
+pub struct TrackClock {
+    rate: u32,
+    epoch: Option<Instant>,
+    window_start: Instant,
+    current: i64,
+    previous: i64,
+}
+
+impl TrackClock {
+    /// A clock for timestamps of `rate` ticks a second.
+    pub fn new(rate: u32, now: Instant) -> TrackClock {
+        TrackClock {
+            rate,
+            epoch: None,
+            window_start: now,
+            current: 0,
+            previous: 0,
+        }
+    }
+
+    /// Takes note that extended timestamp `timestamp` arrived at `now`.
+    pub fn observe(&mut self, now: Instant, timestamp: u64) {
+        let Some(epoch) = self.epoch else {
+            self.epoch = Some(now);
+            self.restart(now, timestamp);
+            return;
+        };
+        let offset = nanos_between(epoch, now) - self.media_nanos(timestamp);
+        let estimate = self.current.min(self.previous);
+        if (offset - estimate).abs() > JUMP {
+            self.restart(now, timestamp);
+            return;
+        }
+        if now.saturating_duration_since(self.window_start) >= WINDOW {
+            self.window_start = now;
+            self.previous = self.current;
+            self.current = offset;
+        }
+        self.current = self.current.min(offset);
+    }
+
+    /// The extended timestamp of the sample that is on the wire at `now`; `None` before the first
+    /// packet.
+    pub fn timestamp_at(&self, now: Instant) -> Option<u64> {
+        let epoch = self.epoch?;
+        let media = nanos_between(epoch, now) - self.current.min(self.previous);
+        // To the nearest tick, so that what was rounded down on the way in comes out as it was.
+        let ticks = (i128::from(media) * i128::from(self.rate) + 500_000_000) / 1_000_000_000;
+        u64::try_from(ticks).ok()
+    }
+
+    fn restart(&mut self, now: Instant, timestamp: u64) {
+        let elapsed = self.epoch.map_or(0, |epoch| nanos_between(epoch, now));
+        self.window_start = now;
+        self.current = elapsed - self.media_nanos(timestamp);
+        self.previous = self.current;
+    }
+
+    fn media_nanos(&self, timestamp: u64) -> i64 {
+        (i128::from(timestamp) * 1_000_000_000 / i128::from(self.rate)) as i64
+    }
+}
+
+fn nanos_between(start: Instant, end: Instant) -> i64 {
+    match end.checked_duration_since(start) {
+        Some(after) => after.as_nanos() as i64,
+        None => -(start.saturating_duration_since(end).as_nanos() as i64),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jitter_does_not_move_the_line() {
+        let start = Instant::now();
+        let mut clock = TrackClock::new(48_000, start);
+        let first = 1u64 << 32;
+        for packet in 0..2000u64 {
+            let jitter = [0, 7, 3, 19][packet as usize % 4];
+            let arrival = start + Duration::from_millis(20 * packet + jitter);
+            clock.observe(arrival, first + 960 * packet);
+            let there = clock.timestamp_at(arrival).unwrap();
+            assert_eq!(there, first + 960 * packet + 48 * jitter);
+        }
+    }
+
+    #[test]
+    fn a_restarted_source_gets_a_new_line() {
+        let start = Instant::now();
+        let mut clock = TrackClock::new(48_000, start);
+        clock.observe(start, 1 << 32);
+        let later = start + Duration::from_secs(1);
+        clock.observe(later, 77);
+        assert_eq!(clock.timestamp_at(later), Some(77));
+    }
+}

@@ -1,0 +1,5 @@
+//! Session descriptions: offers are read, answers are written from our own state.
+
+pub mod answer;
+pub mod fragment;
+pub mod offer;

@@ -1,0 +1,265 @@
+//! The handle of a media worker.
+
+mod queue;
+mod run;
+mod source;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+pub use source::SourceWriter;
+
+use crate::certificate::Certificate;
+use crate::engine::{
+    AcceptError, AcceptPeer, Accepted, CreateEngineError, Engine, EngineConfig, IceRestartAnswer,
+    MediaEvent, Subscription, TapFn, Totals, TrickleError, WorkerStats,
+};
+use crate::ids::{PeerId, RoomId, TrackId};
+use crate::net;
+use crate::sdp::fragment::TrickleFragment;
+use crate::sdp::offer::Offer;
+use queue::{Command, Shared};
+
+/// How a worker is set up.
+#[derive(Clone, Debug)]
+pub struct WorkerConfig {
+    /// Where the UDP socket is bound. Port 0 picks a free one; `[::]` serves IPv4 too.
+    pub bind: SocketAddr,
+    /// Addresses for host candidates, with the port of the socket. Empty: the bound address, or if
+    /// that is a wildcard, those of the interfaces.
+    pub advertise: Vec<IpAddr>,
+    /// A peer from whom nothing authentic came for this long is closed as vanished.
+    pub idle_timeout: Duration,
+    /// More peers than this are refused.
+    pub max_peers: usize,
+    /// Shown to clients by fingerprint.
+    pub certificate: Arc<Certificate>,
+}
+
+impl WorkerConfig {
+    /// The defaults: 30 s of silence, 2000 peers, interface addresses.
+    pub fn new(bind: SocketAddr, certificate: Arc<Certificate>) -> WorkerConfig {
+        WorkerConfig {
+            bind,
+            advertise: Vec::new(),
+            idle_timeout: Duration::from_secs(30),
+            max_peers: 2000,
+            certificate,
+        }
+    }
+}
+
+/// Why a worker did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartWorkerError {
+    /// The socket cannot be bound.
+    #[error(
+        "cannot bind the media socket to {address}: {source}; change media.bind or stop what uses it"
+    )]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// The certificate cannot serve DTLS.
+    #[error(transparent)]
+    Engine(#[from] CreateEngineError),
+    /// The thread or its descriptors cannot be had.
+    #[error("cannot start the media worker's thread: {0}")]
+    Thread(io::Error),
+}
+
+/// A media worker: one thread, one UDP socket, many peers. Dropping it stops the thread.
+#[derive(Debug)]
+pub struct MediaWorker {
+    shared: Arc<Shared>,
+    local: SocketAddr,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl MediaWorker {
+    /// Binds the socket and starts the thread. `events` is called on that thread and must not block.
+    ///
+    /// # Errors
+    ///
+    /// See [`StartWorkerError`].
+    pub fn start(
+        config: WorkerConfig,
+        events: impl FnMut(MediaEvent) + Send + 'static,
+    ) -> Result<MediaWorker, StartWorkerError> {
+        let bind_error = |source| StartWorkerError::Bind {
+            address: config.bind,
+            source,
+        };
+        let socket = net::bind(config.bind).map_err(bind_error)?;
+        let local = socket.local_addr().map_err(bind_error)?;
+        let addresses = if !config.advertise.is_empty() {
+            config.advertise.clone()
+        } else if local.ip().is_unspecified() {
+            net::host_addresses(local.is_ipv6())
+        } else {
+            vec![local.ip()]
+        };
+        let engine = Engine::new(
+            EngineConfig {
+                candidates: addresses
+                    .into_iter()
+                    .map(|ip| SocketAddr::new(ip, local.port()))
+                    .collect(),
+                idle_timeout: config.idle_timeout,
+                max_peers: config.max_peers,
+                seed: rand::random(),
+            },
+            &config.certificate,
+        )?;
+        let shared = Arc::new(Shared::new().map_err(StartWorkerError::Thread)?);
+        let thread = std::thread::Builder::new()
+            .name("hive-media".to_owned())
+            .spawn({
+                let shared = Arc::clone(&shared);
+                move || run::run(engine, socket, local, &shared, events)
+            })
+            .map_err(StartWorkerError::Thread)?;
+        Ok(MediaWorker {
+            shared,
+            local,
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// Where the socket is bound.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Answers an SDP offer. The offer is read on the caller's thread.
+    ///
+    /// # Errors
+    ///
+    /// See [`AcceptError`].
+    pub async fn accept(&self, request: AcceptPeer) -> Result<Accepted, AcceptError> {
+        let offer = Box::new(Offer::parse(&request.offer)?);
+        let (reply, answer) = oneshot::channel();
+        self.shared.command(Command::Accept {
+            room: request.room,
+            peer: request.peer,
+            role: request.role,
+            offer,
+            reply,
+        });
+        answer.await.unwrap_or(Err(AcceptError::WorkerStopped))
+    }
+
+    /// Takes a trickled fragment of a peer; one with new credentials restarts ICE and has an answer.
+    ///
+    /// # Errors
+    ///
+    /// See [`TrickleError`].
+    pub async fn trickle(
+        &self,
+        peer: PeerId,
+        fragment: TrickleFragment,
+    ) -> Result<Option<IceRestartAnswer>, TrickleError> {
+        let (reply, answer) = oneshot::channel();
+        self.shared.command(Command::Trickle {
+            peer,
+            fragment,
+            reply,
+        });
+        answer.await.unwrap_or(Err(TrickleError::WorkerStopped))
+    }
+
+    /// Closes a peer. [`MediaEvent::Closed`] follows if it was there.
+    pub fn close(&self, peer: PeerId) {
+        self.shared.command(Command::Close(peer));
+    }
+
+    /// Hands every packet of a track to `tap` from now on, or to nobody.
+    ///
+    /// `tap` is called on the worker's thread: it must not block. If it panics it is removed.
+    pub fn tap(&self, track: TrackId, tap: Option<TapFn>) {
+        self.shared.command(Command::Tap(track, tap));
+    }
+
+    /// Adds a track that has no peer: a language channel. It goes when the writer is dropped.
+    pub fn add_source(&self, room: RoomId) -> SourceWriter {
+        SourceWriter::new(Arc::clone(&self.shared), room)
+    }
+
+    /// Lets a listener hear something else from now on, over the same streams.
+    ///
+    /// # Errors
+    ///
+    /// [`AcceptError::UnknownTrack`] if there is no such language channel in the listener's room.
+    pub async fn subscribe(
+        &self,
+        listener: PeerId,
+        subscription: Subscription,
+    ) -> Result<(), AcceptError> {
+        let (reply, answer) = oneshot::channel();
+        self.shared.command(Command::Subscribe {
+            listener,
+            subscription,
+            reply,
+        });
+        answer.await.unwrap_or(Err(AcceptError::WorkerStopped))
+    }
+
+    /// Lets a floor listener not hear (or hear again) a publisher: its own voice, sent by another
+    /// peer connection, foremost.
+    pub fn exclude(&self, listener: PeerId, publisher: PeerId, excluded: bool) {
+        self.shared.command(Command::Exclude {
+            listener,
+            publisher,
+            excluded,
+        });
+    }
+
+    /// A snapshot of all figures. All zero if the worker has stopped.
+    pub async fn stats(&self) -> WorkerStats {
+        let (reply, answer) = oneshot::channel();
+        self.shared.command(Command::Stats(reply));
+        answer.await.unwrap_or_default()
+    }
+
+    /// The counters of the worker, as of its last turn. Cheap.
+    pub fn totals(&self) -> Totals {
+        *self.shared.totals.lock()
+    }
+
+    /// Whether the thread runs.
+    pub fn is_running(&self) -> bool {
+        self.thread
+            .lock()
+            .as_ref()
+            .is_some_and(|thread| !thread.is_finished())
+    }
+
+    /// Says goodbye to all peers, stops the thread and waits for it: a few milliseconds.
+    pub fn shutdown(&self) {
+        self.shared.stop();
+        let thread = self.thread.lock().take();
+        if let Some(thread) = thread
+            && thread.thread().id() != std::thread::current().id()
+            && thread.join().is_err()
+        {
+            tracing::error!("the media worker's thread had panicked");
+        }
+    }
+}
+
+impl Drop for MediaWorker {
+    fn drop(&mut self) {
+        self.shutdown();
+    }
+}
+
+#[cfg(test)]
+mod tests;
