@@ -1,0 +1,16 @@
+//! A seeded model of the network between a peer and the server.
+//!
+//! [`model`] is sans-IO: packets and time in, packets out later, or never. [`runtime`] puts it
+//! under a `webrtc` peer by wrapping the peer's UDP socket, so that no address is rewritten and the
+//! server sees an ordinary client. [`trace`] remembers what became of every RTP packet: SRTP leaves
+//! the RTP header in the clear.
+
+pub mod loss;
+pub mod model;
+pub mod runtime;
+pub mod settings;
+mod socket;
+pub mod trace;
+
+pub use model::LinkModel;
+pub use settings::LinkSettings;

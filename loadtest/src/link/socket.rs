@@ -1,0 +1,228 @@
+//! A UDP socket whose datagrams cross a [`LinkModel`] each way.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSliceMut};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::net::UdpSocket;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+use webrtc::runtime::{AsyncUdpSocket, RecvMeta, Transmit};
+
+use super::model::{Fate, LinkModel};
+use super::runtime::LinkTraces;
+use super::settings::LinkSettings;
+use super::trace::{Trace, Transit, rtp_id};
+
+/// Most received datagrams waiting for a peer that does not read; the oldest go first, as in a
+/// kernel's socket buffer.
+const RECEIVE_QUEUE: usize = 4096;
+
+/// A datagram on its way.
+#[derive(Debug, Clone)]
+struct Datagram {
+    bytes: Bytes,
+    /// Destination on the way up, source on the way down.
+    far_end: SocketAddr,
+    entered: Instant,
+}
+
+#[derive(Debug)]
+struct Shared {
+    up: Mutex<LinkModel<Datagram>>,
+    down: Mutex<LinkModel<Datagram>>,
+    arrived: Mutex<Arrived>,
+    traces: Arc<Mutex<LinkTraces>>,
+    sent: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Arrived {
+    queue: VecDeque<Datagram>,
+    reader: Option<Waker>,
+}
+
+/// The wrapped socket; a task of its own moves datagrams when their time has come.
+#[derive(Debug)]
+pub(super) struct LinkSocket {
+    shared: Arc<Shared>,
+    local_addr: SocketAddr,
+    pump: AbortHandle,
+}
+
+impl LinkSocket {
+    /// Put a bound socket behind a link. Called inside a tokio runtime.
+    pub(super) fn new(
+        socket: std::net::UdpSocket,
+        settings: LinkSettings,
+        traces: Arc<Mutex<LinkTraces>>,
+    ) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        let socket = UdpSocket::from_std(socket)?;
+        let local_addr = socket.local_addr()?;
+        let shared = Arc::new(Shared {
+            up: Mutex::new(LinkModel::new(settings.reseeded(1))),
+            down: Mutex::new(LinkModel::new(settings.reseeded(2))),
+            arrived: Mutex::default(),
+            traces,
+            sent: Notify::new(),
+        });
+        let pump = tokio::spawn(pump(socket, shared.clone())).abort_handle();
+        Ok(Self {
+            shared,
+            local_addr,
+            pump,
+        })
+    }
+}
+
+impl Drop for LinkSocket {
+    fn drop(&mut self) {
+        self.pump.abort();
+    }
+}
+
+impl AsyncUdpSocket for LinkSocket {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.local_addr)
+    }
+
+    fn poll_send(&self, _: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
+        let now = Instant::now();
+        // One segment a call: max_gso_segments stays 1.
+        let datagram = Datagram {
+            bytes: Bytes::copy_from_slice(transmit.contents),
+            far_end: transmit.destination,
+            entered: now,
+        };
+        if self.shared.up.lock().offer(now, datagram) == Fate::Lost {
+            record(
+                &mut self.shared.traces.lock().up,
+                transmit.contents,
+                now,
+                None,
+            );
+        }
+        self.shared.sent.notify_one();
+        Poll::Ready(Ok(transmit.contents.len()))
+    }
+
+    fn poll_recv(
+        &self,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+        meta: &mut [RecvMeta],
+    ) -> Poll<io::Result<usize>> {
+        let mut arrived = self.shared.arrived.lock();
+        let mut filled = 0;
+        for (buf, meta) in bufs.iter_mut().zip(meta.iter_mut()) {
+            let Some(datagram) = arrived.queue.pop_front() else {
+                break;
+            };
+            let length = datagram.bytes.len().min(buf.len());
+            buf[..length].copy_from_slice(&datagram.bytes[..length]);
+            *meta = RecvMeta::default();
+            meta.addr = datagram.far_end;
+            meta.len = length;
+            meta.stride = length.max(1);
+            filled += 1;
+        }
+        if filled == 0 {
+            arrived.reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(filled))
+    }
+}
+
+/// Trace a datagram if it is RTP. Times are those at which it really passed, timers and all.
+fn record(trace: &mut Trace, datagram: &[u8], entered: Instant, left: Option<Instant>) {
+    if let Some(id) = rtp_id(datagram) {
+        trace.record(id, Transit { entered, left });
+    }
+}
+
+/// Receive into the downlink, and let datagrams out of both directions on time.
+async fn pump(socket: UdpSocket, shared: Arc<Shared>) {
+    let mut buffer = vec![0u8; 2048];
+    loop {
+        let next_up = shared.up.lock().next_at();
+        let next_down = shared.down.lock().next_at();
+        let next = match (next_up, next_down) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        tokio::select! {
+            received = socket.recv_from(&mut buffer) => {
+                // An error here is an ICMP answer to an earlier send: the peer's ICE deals with it.
+                if let Ok((length, from)) = received {
+                    enter_downlink(&shared, &buffer[..length], from);
+                }
+            }
+            () = shared.sent.notified() => {}
+            () = sleep_until(next) => {}
+        }
+        let now = Instant::now();
+        loop {
+            let Some(datagram) = shared.up.lock().poll(now) else {
+                break;
+            };
+            let left = Some(Instant::now());
+            record(
+                &mut shared.traces.lock().up,
+                &datagram.bytes,
+                datagram.entered,
+                left,
+            );
+            // As on a real network, a datagram that cannot be sent is lost.
+            let _ = socket.send_to(&datagram.bytes, datagram.far_end).await;
+        }
+        leave_downlink(&shared, now);
+    }
+}
+
+fn enter_downlink(shared: &Shared, bytes: &[u8], from: SocketAddr) {
+    let now = Instant::now();
+    let datagram = Datagram {
+        bytes: Bytes::copy_from_slice(bytes),
+        far_end: from,
+        entered: now,
+    };
+    if shared.down.lock().offer(now, datagram) == Fate::Lost {
+        record(&mut shared.traces.lock().down, bytes, now, None);
+    }
+}
+
+fn leave_downlink(shared: &Shared, now: Instant) {
+    let mut down = shared.down.lock();
+    let mut arrived = shared.arrived.lock();
+    let mut any = false;
+    while let Some(datagram) = down.poll(now) {
+        record(
+            &mut shared.traces.lock().down,
+            &datagram.bytes,
+            datagram.entered,
+            Some(now),
+        );
+        if arrived.queue.len() == RECEIVE_QUEUE {
+            arrived.queue.pop_front();
+        }
+        arrived.queue.push_back(datagram);
+        any = true;
+    }
+    if any && let Some(reader) = arrived.reader.take() {
+        reader.wake();
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
