@@ -17,6 +17,7 @@
 //! There are no actors and no sockets here. What blocks says so; what is asynchronous works under
 //! any tokio runtime, because the children are driven by threads of this crate's own.
 
+mod children;
 mod engine_future;
 mod lang;
 pub mod mt;

@@ -1,5 +1,9 @@
 //! Machine translation: a clause in one language in, the clause in another out.
 
+pub mod apertium;
+pub mod stable_prefix;
+pub mod truecase;
+
 use crate::{EngineFuture, LangPair};
 
 /// Why a clause was not translated.

@@ -1,5 +1,8 @@
 //! Speech synthesis: a clause in, samples out while they are made.
 
+pub mod espeak;
+mod wav;
+
 use tokio::sync::mpsc;
 
 use crate::Lang;

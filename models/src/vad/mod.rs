@@ -1,8 +1,10 @@
 //! Voice activity: which stretches of a speaker's audio are speech.
 
 mod endpointer;
+mod silero;
 
 pub use endpointer::{Endpointer, EndpointerSettings, SpeechEdge};
+pub use silero::{LoadVadError, SileroVad};
 
 /// Samples in one window: 32 ms at 16 kHz.
 pub const WINDOW_SAMPLES: usize = 512;
