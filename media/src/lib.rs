@@ -16,6 +16,7 @@ mod certificate;
 mod clock;
 mod dtls;
 pub mod engine;
+pub mod fuzzing;
 mod ids;
 mod net;
 pub mod rtcp;

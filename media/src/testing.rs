@@ -327,6 +327,9 @@ impl Client {
     }
 }
 
+/// Decides which packets are lost.
+pub(crate) type Lose = Box<dyn FnMut(usize, &[u8]) -> bool>;
+
 /// An engine, its clients, and the time.
 pub(crate) struct Net {
     pub(crate) now: Now,
@@ -335,7 +338,7 @@ pub(crate) struct Net {
     pub(crate) clients: Vec<Client>,
     pub(crate) events: Vec<MediaEvent>,
     /// Asked for each media packet from the engine (client, bytes): whether it is lost.
-    pub(crate) lose: Box<dyn FnMut(usize, &[u8]) -> bool>,
+    pub(crate) lose: Lose,
 }
 
 pub(crate) const ROOM: RoomId = RoomId(1);

@@ -1,6 +1,7 @@
 //! What a client offers, checked (RFC 8829, RFC 9429, and what WHIP and WHEP narrow it to).
 
 use std::io::Cursor;
+use std::panic::catch_unwind;
 
 use rtc_sdp::description::common::Attribute;
 use rtc_sdp::description::media::MediaDescription;
@@ -189,8 +190,11 @@ impl Offer {
         if text.len() > MAX_OFFER {
             return Err(OfferError::TooLarge);
         }
-        let session = SessionDescription::unmarshal(&mut Cursor::new(text.as_bytes()))
-            .map_err(|error| OfferError::Garbage(error.to_string()))?;
+        // A defect of the parser, met by one client's text, must end in that client's error.
+        let session =
+            catch_unwind(|| SessionDescription::unmarshal(&mut Cursor::new(text.as_bytes())))
+                .map_err(|_| OfferError::Garbage("it broke the parser".to_owned()))?
+                .map_err(|error| OfferError::Garbage(error.to_string()))?;
         if session.media_descriptions.len() > MAX_SECTIONS {
             return Err(OfferError::TooLarge);
         }

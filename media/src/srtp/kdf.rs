@@ -1,6 +1,8 @@
 //! Session keys from the master key and salt (RFC 3711 §4.3.3: AES in counter mode as the PRF).
 
-use aes::cipher::{BlockEncrypt, KeyInit, generic_array::GenericArray};
+use aes::cipher::consts::U16;
+use aes::cipher::generic_array::GenericArray;
+use aes::cipher::{BlockEncrypt, BlockSizeUser, KeyInit};
 
 /// What a derived key is for; the values are RFC 3711's labels for RTP, RTCP's are 3 higher.
 #[derive(Clone, Copy)]
@@ -20,26 +22,25 @@ pub(super) fn derive(
     rtcp: bool,
     out: &mut [u8],
 ) -> Option<()> {
-    enum Prf {
-        Aes128(aes::Aes128),
-        Aes256(Box<aes::Aes256>),
-    }
-    let prf = match key.len() {
-        16 => Prf::Aes128(aes::Aes128::new_from_slice(key).ok()?),
-        32 => Prf::Aes256(Box::new(aes::Aes256::new_from_slice(key).ok()?)),
-        _ => return None,
-    };
     let label = label as u8 + if rtcp { 3 } else { 0 };
+    match key.len() {
+        16 => expand(&aes::Aes128::new_from_slice(key).ok()?, salt, label, out),
+        32 => expand(&aes::Aes256::new_from_slice(key).ok()?, salt, label, out),
+        _ => None,
+    }
+}
+
+fn expand<C>(cipher: &C, salt: &[u8], label: u8, out: &mut [u8]) -> Option<()>
+where
+    C: BlockEncrypt + BlockSizeUser<BlockSize = U16>,
+{
     for (counter, chunk) in out.chunks_mut(16).enumerate() {
         let mut block = [0u8; 16];
         block.get_mut(..salt.len())?.copy_from_slice(salt);
         block[7] ^= label;
         block[15] ^= counter as u8;
         let mut block = GenericArray::from(block);
-        match &prf {
-            Prf::Aes128(aes) => aes.encrypt_block(&mut block),
-            Prf::Aes256(aes) => aes.encrypt_block(&mut block),
-        }
+        cipher.encrypt_block(&mut block);
         chunk.copy_from_slice(&block[..chunk.len()]);
     }
     Some(())

@@ -1,8 +1,10 @@
 //! Over a real socket, with peers that are whole WebRTC stacks of other hands.
 
+mod measure;
+
 use std::net::UdpSocket;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -184,9 +186,9 @@ fn worker(config: impl FnOnce(&mut WorkerConfig)) -> (MediaWorker, Receiver<Medi
     let certificate = Arc::new(Certificate::generate().unwrap());
     let mut settings = WorkerConfig::new("127.0.0.1:0".parse().unwrap(), certificate);
     config(&mut settings);
-    let (sender, events) = channel();
+    let (sender, events) = sync_channel(1000);
     let worker = MediaWorker::start(settings, move |event| {
-        let _ = sender.send(event);
+        let _ = sender.try_send(event);
     })
     .unwrap();
     (worker, events)
@@ -235,11 +237,11 @@ fn conversation(bind: &str, ip: &str) {
     let (worker, events) = worker(|config| config.bind = bind.parse().unwrap());
     let (mut publisher, mut listener) = (Peer::new(true, ip), Peer::new(false, ip));
     let accepted = join(&worker, 1, &mut publisher, Role::Publish);
-    let frames = channel();
+    let frames = sync_channel(1000);
     worker.tap(
         accepted.tracks[0],
         Some(Box::new(move |frame| {
-            let _ = frames.0.send(frame);
+            let _ = frames.0.try_send(frame);
         })),
     );
     join(&worker, 2, &mut listener, Role::Listen(Subscription::Floor));

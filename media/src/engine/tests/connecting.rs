@@ -70,7 +70,7 @@ fn a_closed_peer_is_told() {
     net.exchange();
     assert!(net.clients[listener].closed);
     assert_eq!(net.engine.stats(now.mono).peers.len(), 0);
-    assert_eq!(net.engine.poll_timeout().is_some(), true);
+    assert!(net.engine.poll_timeout().is_some());
     net.run(Duration::from_secs(60));
     assert_eq!(net.engine.poll_timeout(), None);
 }
