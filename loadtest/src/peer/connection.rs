@@ -26,7 +26,7 @@ use crate::link::runtime::{LinkRuntime, LinkTraces};
 const CONNECT_SECONDS: u64 = 20;
 
 /// URI of the client-to-mixer audio level (RFC 6464).
-const AUDIO_LEVEL: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
+pub(super) const AUDIO_LEVEL: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
 
 /// Slot of the eavesdropper: closest to the application, after all that read RTCP.
 const EAVESDROPPER: usize = 14_000;

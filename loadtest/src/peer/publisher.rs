@@ -16,7 +16,7 @@ use rtc::rtp_transceiver::rtp_sender::{
 use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 
-use super::connection::{Connection, opus_codec};
+use super::connection::{AUDIO_LEVEL, Connection, opus_codec};
 use super::signalling::{PeerError, Role, Session, Signalling};
 use crate::audio::FRAME;
 use crate::audio::opus::Frame;
@@ -48,6 +48,8 @@ pub struct Publisher {
     ssrc: u32,
     first_seq: u16,
     first_timestamp: u32,
+    /// Whether the server takes audio levels; the stack refuses packets with more than was agreed.
+    levels: bool,
 }
 
 impl Publisher {
@@ -96,6 +98,7 @@ impl Publisher {
         Ok(Self {
             connection,
             signalling: signalling.clone(),
+            levels: session.answer.contains(AUDIO_LEVEL),
             session,
             token,
             track,
@@ -145,9 +148,10 @@ impl Publisher {
                 level: frame.level,
                 voice: frame.level < VOICE_LEVEL,
             });
+            let extensions = if self.levels { &[level][..] } else { &[] };
             let at = Instant::now();
             self.track
-                .write_rtp_with_extensions(packet, &[level])
+                .write_rtp_with_extensions(packet, extensions)
                 .await?;
             sent.push(SentPacket {
                 at,

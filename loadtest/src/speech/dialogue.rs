@@ -89,7 +89,7 @@ const SCRIPT: &[Turn] = &[
     turn(
         0,
         0.4,
-        "Please read the report before the meeting, and write your questions.",
+        "Please bring the report to the meeting, and write your questions.",
     ),
     turn(
         1,
