@@ -19,6 +19,9 @@ use crate::stun::ice_lite::IceCredentials;
 /// Paths of one peer that are remembered; a phone with two networks and two families has four.
 pub(super) const MAX_ADDRESSES: usize = 8;
 
+/// A longer answer to a DTLS flight is a retransmission.
+const MAX_HANDSHAKE_SAMPLE: Duration = Duration::from_millis(500);
+
 pub(super) struct Peer {
     pub(super) id: PeerId,
     pub(super) room: RoomId,
@@ -70,11 +73,14 @@ impl RoundTrip {
         });
     }
 
-    /// The peer answered a DTLS flight: an upper bound until reports come.
+    /// The peer answered a DTLS flight. The longest sample counts, since a flight of several
+    /// datagrams makes short ones, but a lost flight's second says nothing.
     pub(super) fn handshake_answer(&mut self, now: Instant) {
         if let Some(sent) = self.flight_sent.take() {
             let sample = now.saturating_duration_since(sent);
-            self.handshake = Some(self.handshake.map_or(sample, |best| best.min(sample)));
+            if sample < MAX_HANDSHAKE_SAMPLE {
+                self.handshake = self.handshake.max(Some(sample));
+            }
         }
     }
 
@@ -178,5 +184,24 @@ impl Peer {
             recovered: counters.recovered,
             rejected: counters.rejected,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_handshake_gives_a_first_round_trip_that_reports_replace() {
+        let start = Instant::now();
+        let ms = Duration::from_millis;
+        let mut rtt = RoundTrip::default();
+        for (sent, answered) in [(0, 60), (60, 60), (60, 1100)] {
+            rtt.flight_sent = Some(start + ms(sent));
+            rtt.handshake_answer(start + ms(answered));
+        }
+        assert_eq!(rtt.estimate(), Some(ms(60)));
+        rtt.sample(ms(40));
+        assert_eq!(rtt.estimate(), Some(ms(40)));
     }
 }
