@@ -1,0 +1,260 @@
+//! What the whole service shares: engines, media workers, rooms and sessions.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use hive_media::{MediaWorker, PeerId, RoomId};
+use parking_lot::Mutex;
+
+use crate::engines::Engines;
+use crate::events::schema::ParticipantsKind;
+use crate::room::{self, Room};
+use crate::service::{SessionError, SessionId, SessionInfo, SessionKind};
+use crate::settings::ServiceSettings;
+use crate::supervision::{StartChildError, SupervisorHandle};
+
+/// Everything that outlives the actors.
+pub(crate) struct Hall {
+    pub(crate) settings: ServiceSettings,
+    pub(crate) engines: Engines,
+    pub(crate) workers: Vec<MediaWorker>,
+    rooms: Mutex<HashMap<Arc<str>, Arc<Room>>>,
+    sessions: Mutex<HashMap<SessionId, Held>>,
+    /// The supervisor of the rooms, once the tree stands.
+    supervisor: Mutex<Option<SupervisorHandle>>,
+    next: AtomicU64,
+    closing: AtomicBool,
+}
+
+/// A session.
+#[derive(Clone)]
+pub(crate) struct Held {
+    pub(crate) room: Arc<Room>,
+    pub(crate) identity: Arc<str>,
+    pub(crate) kind: SessionKind,
+    pub(crate) peer: PeerId,
+    pub(crate) etag: String,
+}
+
+impl Hall {
+    pub(crate) fn new(
+        settings: ServiceSettings,
+        engines: Engines,
+        workers: Vec<MediaWorker>,
+    ) -> Self {
+        Hall {
+            settings,
+            engines,
+            workers,
+            rooms: Mutex::default(),
+            sessions: Mutex::default(),
+            supervisor: Mutex::new(None),
+            next: AtomicU64::new(1),
+            closing: AtomicBool::new(false),
+        }
+    }
+
+    /// A number that nothing else of this process has.
+    pub(crate) fn number(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Tells where rooms are to be started.
+    pub(crate) fn set_supervisor(&self, rooms: SupervisorHandle) {
+        *self.supervisor.lock() = Some(rooms);
+    }
+
+    /// Takes nobody in any more.
+    pub(crate) fn close_doors(&self) {
+        self.closing.store(true, Ordering::Release);
+    }
+
+    /// The media worker of a room.
+    pub(crate) fn worker(&self, room: &Room) -> &MediaWorker {
+        &self.workers[room.worker]
+    }
+
+    /// The rooms there are.
+    pub(crate) fn rooms(&self) -> Vec<Arc<Room>> {
+        self.rooms.lock().values().cloned().collect()
+    }
+
+    /// The room of a name, made if it is not there.
+    pub(crate) async fn room(self: &Arc<Self>, name: &str) -> Result<Arc<Room>, SessionError> {
+        if self.closing.load(Ordering::Acquire) {
+            return Err(SessionError::ShuttingDown);
+        }
+        let room = {
+            let mut rooms = self.rooms.lock();
+            match rooms.get(name) {
+                Some(room) => return Ok(room.clone()),
+                None if rooms.len() >= self.settings.rooms.max_rooms => {
+                    return Err(SessionError::TooManyRooms {
+                        max: self.settings.rooms.max_rooms,
+                    });
+                }
+                None => {
+                    let id = self.number();
+                    let worker = id as usize % self.workers.len().max(1);
+                    let room = Arc::new(Room::new(name.into(), RoomId(id), worker, Instant::now()));
+                    rooms.insert(room.name.clone(), room.clone());
+                    room
+                }
+            }
+        };
+        metrics::gauge!("hive_rooms").set(self.rooms.lock().len() as f64);
+        tracing::info!(room = name, "a room was opened");
+        let supervisor = self
+            .supervisor
+            .lock()
+            .clone()
+            .ok_or(SessionError::ShuttingDown)?;
+        match supervisor
+            .start_child(room::spec(self.clone(), room.clone()))
+            .await
+        {
+            Ok(_) | Err(StartChildError::AlreadyPresent(_)) => Ok(room),
+            Err(error) => {
+                tracing::error!(room = name, %error, "a room could not be started");
+                self.rooms.lock().remove(name);
+                Err(SessionError::RoomRestarted)
+            }
+        }
+    }
+
+    /// Closes a room that has been empty for long.
+    pub(crate) fn collect(&self, room: &Arc<Room>) {
+        {
+            let mut state = room.state.lock();
+            let timeout = self.settings.rooms.empty_timeout;
+            if state.closed
+                || state
+                    .empty_since
+                    .is_none_or(|since| since.elapsed() < timeout)
+            {
+                return;
+            }
+            state.closed = true;
+        }
+        let count = {
+            let mut rooms = self.rooms.lock();
+            rooms.remove(&room.name);
+            rooms.len()
+        };
+        metrics::gauge!("hive_rooms").set(count as f64);
+        tracing::info!(room = %room.name, "an empty room was closed");
+        if let Some(supervisor) = self.supervisor.lock().clone() {
+            let name = room.name.clone();
+            // The room's actor asks for this and ends by it, so it cannot wait for it.
+            actix::spawn(async move {
+                let _ = supervisor.terminate_child(&name).await;
+            });
+        }
+    }
+
+    /// Notes a session.
+    pub(crate) fn hold(&self, id: SessionId, session: Held) {
+        self.sessions.lock().insert(id, session);
+    }
+
+    /// A session.
+    pub(crate) fn held(&self, id: &SessionId) -> Option<Held> {
+        self.sessions.lock().get(id).cloned()
+    }
+
+    /// Notes the entity tag of a session's new ICE session.
+    pub(crate) fn retag(&self, id: &SessionId, etag: &str) {
+        if let Some(session) = self.sessions.lock().get_mut(id) {
+            session.etag = etag.into();
+        }
+    }
+
+    /// What is known of a session.
+    pub(crate) fn info(&self, id: &SessionId) -> Option<SessionInfo> {
+        self.held(id).map(|held| SessionInfo {
+            room: held.room.name.to_string(),
+            identity: held.identity.to_string(),
+            kind: held.kind,
+            etag: held.etag,
+        })
+    }
+
+    /// Ends a session: its peer, its part in the room, and what ran only for it. Gives whether it was
+    /// there.
+    pub(crate) fn end(&self, id: &SessionId) -> bool {
+        let Some(held) = self.sessions.lock().remove(id) else {
+            return false;
+        };
+        self.worker(&held.room).close(held.peer);
+        self.take_out(&held);
+        true
+    }
+
+    /// A peer is gone, by its own doing or because it vanished.
+    pub(crate) fn peer_gone(&self, peer: PeerId) {
+        let held = {
+            let mut sessions = self.sessions.lock();
+            let id = sessions
+                .iter()
+                .find(|(_, held)| held.peer == peer)
+                .map(|(id, _)| *id);
+            id.and_then(|id| sessions.remove(&id))
+        };
+        if let Some(held) = held {
+            tracing::info!(room = %held.room.name, identity = %held.identity, "a peer is gone");
+            self.take_out(&held);
+        }
+    }
+
+    /// Where a peer is and whose it is.
+    pub(crate) fn whose(&self, peer: PeerId) -> Option<(Arc<Room>, Arc<str>)> {
+        let sessions = self.sessions.lock();
+        let held = sessions.values().find(|held| held.peer == peer)?;
+        Some((held.room.clone(), held.identity.clone()))
+    }
+
+    /// The peers of all sessions on a worker.
+    pub(crate) fn peers(&self, worker: usize) -> Vec<PeerId> {
+        let sessions = self.sessions.lock();
+        sessions
+            .values()
+            .filter(|held| held.room.worker == worker)
+            .map(|held| held.peer)
+            .collect()
+    }
+
+    fn take_out(&self, held: &Held) {
+        let (room, identity) = (&held.room, &held.identity);
+        let left = {
+            let mut state = room.state.lock();
+            let state = &mut *state;
+            let Some(participant) = state.participants.get_mut(identity) else {
+                return;
+            };
+            participant.listening.remove(&held.peer);
+            if participant
+                .publishing
+                .as_ref()
+                .is_some_and(|publishing| publishing.peer == held.peer)
+            {
+                participant.publishing = None;
+                for channel in state.channels.values() {
+                    channel.leave(identity);
+                }
+            }
+            let left = participant.is_gone().then(|| participant.info(identity));
+            if left.is_some() {
+                state.participants.remove(identity);
+                state.note_if_empty();
+            }
+            left
+        };
+        if let Some(info) = left {
+            metrics::gauge!("hive_participants").decrement(1.0);
+            room.tell(ParticipantsKind::Left, vec![info]);
+        }
+        room.changed();
+    }
+}

@@ -1,0 +1,198 @@
+//! A participant: the actor that runs as much of their pipeline as somebody wants.
+
+use std::sync::Arc;
+
+use hive_models::Lang;
+
+use crate::channel::ChannelInput;
+use crate::engines::Engines;
+use crate::events::schema::{ErrorNotice, EventBody};
+use crate::hall::Hall;
+use crate::pipeline::journal::Journal;
+use crate::pipeline::stage::{self, Listening, StageError};
+use crate::pipeline::{ingest, mt, stt, tts, vad};
+use crate::room::{Demand, Publishing, Room, Work, ensure};
+use crate::supervision::{ChildContext, ChildSpec, Strategy, SupervisorHandle};
+
+/// A participant's part of the tree: the pipeline and the actor, which restarts if the pipeline had to
+/// be started anew without its stages.
+pub(crate) fn spec(
+    hall: Arc<Hall>,
+    room: Arc<Room>,
+    identity: Arc<str>,
+    publishing: Option<Publishing>,
+) -> ChildSpec {
+    let id = identity.clone();
+    let journal = publishing.map(|publishing| publishing.journal);
+    let actor = stage::spec("participant".into(), move |child| {
+        run(
+            hall.clone(),
+            room.clone(),
+            identity.clone(),
+            journal.clone(),
+            child,
+        )
+    });
+    let pipeline = stage::lenient("pipeline").strategy(Strategy::RestForOne);
+    let spec = stage::lenient(&id)
+        .strategy(Strategy::RestForOne)
+        .child(ChildSpec::supervisor("pipeline", pipeline))
+        .child(actor);
+    ChildSpec::supervisor(id, spec)
+}
+
+async fn run(
+    hall: Arc<Hall>,
+    room: Arc<Room>,
+    identity: Arc<str>,
+    journal: Option<Arc<Journal>>,
+    child: ChildContext,
+) -> Result<(), StageError> {
+    let ears = room
+        .state
+        .lock()
+        .participants
+        .get(&identity)
+        .map(|participant| participant.ears.clone());
+    // Somebody who left before this started: the room's actor is about to end this.
+    let Some(ears) = ears else {
+        return std::future::pending().await;
+    };
+    let mut listening = Listening::new(Some(ears), &child)?;
+    let above = child.supervisor().clone();
+    let pipeline = above.supervisor(&above.path().join("pipeline"));
+    let mut warned = false;
+    loop {
+        if let Some(journal) = &journal {
+            let (demand, channels) = {
+                let state = room.state.lock();
+                let channels = state.channels.iter();
+                let channels: Vec<(Lang, Arc<dyn ChannelInput>)> = channels
+                    .map(|(lang, channel)| (*lang, channel.clone() as _))
+                    .collect();
+                (state.demand(), channels)
+            };
+            let lang = journal.speaker().lang;
+            if demand.captions && !hall.engines.recognisers.contains_key(&lang) && !warned {
+                warned = true;
+                room.bus.emit(EventBody::Error(ErrorNotice {
+                    code: "no_speech_engine",
+                    message: format!(
+                        "{identity} speaks {lang}, which no engine here recognises: no captions"
+                    ),
+                    missed: None,
+                }));
+            }
+            fit(
+                &hall.engines,
+                journal,
+                &demand,
+                &channels,
+                &pipeline,
+                &hall.settings.pipeline.speech,
+            )
+            .await?;
+        }
+        listening.ring().await?;
+    }
+}
+
+/// Makes the pipeline fit what is wanted.
+async fn fit(
+    engines: &Engines,
+    journal: &Arc<Journal>,
+    demand: &Demand,
+    channels: &[(Lang, Arc<dyn ChannelInput>)],
+    pipeline: &SupervisorHandle,
+    speech: &crate::settings::SpeechSettings,
+) -> Result<(), StageError> {
+    let work = demand.of_speaker(journal.speaker().lang, engines);
+    let wanted = stages(&work);
+    // What is no longer wanted ends, the last first, before what it reads is closed.
+    for id in stage::children(pipeline).into_iter().rev() {
+        if !wanted.iter().any(|stage| *stage == *id) {
+            let _ = pipeline.terminate_child(&id).await;
+        }
+    }
+    journal.set_floors(channels);
+    journal.set_listening(work.ingest);
+    journal.set_recognising(work.recognise);
+    journal.keep_languages(&work.languages);
+    for (lang, spoken) in &work.languages {
+        let channel = channels.iter().find(|(of, _)| of == lang && *spoken);
+        journal.open_language(*lang, channel.map(|(_, channel)| channel.clone()));
+    }
+    if work.ingest {
+        ensure(
+            pipeline,
+            ingest::spec(journal.clone(), engines.frames.clone()),
+        )
+        .await?;
+    }
+    if !work.recognise {
+        return Ok(());
+    }
+    ensure(pipeline, vad::spec(journal.clone(), engines.vad.clone())).await?;
+    if let Some(engine) = engines.recognisers.get(&journal.speaker().lang) {
+        ensure(
+            pipeline,
+            stt::spec(journal.clone(), engine.clone(), engines.stt.clone()),
+        )
+        .await?;
+    }
+    for (lang, spoken) in &work.languages {
+        ensure(
+            pipeline,
+            mt::spec(journal.clone(), engines.translate.clone(), *lang),
+        )
+        .await?;
+        if *spoken {
+            let voice = tts::spec(
+                journal.clone(),
+                engines.voices.clone(),
+                speech.clone(),
+                *lang,
+            );
+            ensure(pipeline, voice).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The stages that some work takes, in the order in which they depend on each other.
+fn stages(work: &Work) -> Vec<String> {
+    let mut stages = Vec::new();
+    if work.ingest {
+        stages.push("ingest".to_owned());
+    }
+    if work.recognise {
+        stages.extend(["vad".to_owned(), "stt".to_owned()]);
+        for (lang, spoken) in &work.languages {
+            stages.push(mt::id(*lang));
+            if *spoken {
+                stages.push(tts::id(*lang));
+            }
+        }
+    }
+    stages
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_language_that_is_only_read_needs_no_voice() {
+        let work = Work {
+            ingest: true,
+            recognise: true,
+            languages: [(Lang::ES, false)].into(),
+        };
+        assert_eq!(stages(&work), ["ingest", "vad", "stt", "mt:es"]);
+    }
+
+    #[test]
+    fn nothing_runs_for_nobody() {
+        assert!(stages(&Work::default()).is_empty());
+    }
+}

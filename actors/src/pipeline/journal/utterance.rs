@@ -1,0 +1,474 @@
+//! What `stt` reads and appends: utterances of committed words, cut into clauses.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hive_models::stt::agreement::LocalAgreement;
+use hive_models::stt::{CmnState, Hypothesis, Word};
+use hive_models::vad::WINDOW_SAMPLES;
+
+use super::{Fenced, Journal, Lease, Log};
+use crate::events::schema::{Caption, CaptionKind, CaptionWord, ErrorNotice, EventBody, RoomEvent};
+use crate::pipeline::clause;
+use crate::telemetry;
+
+const WINDOW: u64 = WINDOW_SAMPLES as u64;
+
+/// Utterances kept for translation after they are over.
+const KEPT: usize = 32;
+
+/// Engine failures on one utterance after which its rest is given up.
+const MAX_FAILURES: u32 = 3;
+
+/// The longest stretch that a replay gives to the recogniser in one go, in samples.
+const REPLAY: u64 = 16 * WINDOW;
+
+/// An utterance's committed words.
+#[derive(Clone, Debug)]
+pub(crate) struct Utterance {
+    /// Grows by one per utterance of the speaker.
+    pub(crate) n: u64,
+    /// `<speaker>-<n>`.
+    pub(crate) name: Arc<str>,
+    /// Committed words; their times are positions of the sample log.
+    pub(crate) words: Vec<Word>,
+    /// Whether no word will follow.
+    pub(crate) closed: bool,
+    /// Its clauses; all but the last are over, and the last too once the utterance is closed.
+    pub(crate) clauses: Vec<Clause>,
+}
+
+/// A stretch of an utterance that is translated as one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clause {
+    /// First word.
+    pub(crate) from: usize,
+    /// One past the last word, and the end of its voice on the media clock; none while it grows.
+    pub(crate) over: Option<(usize, f64)>,
+}
+
+#[derive(Debug)]
+pub(crate) struct SttLog {
+    next: u64,
+    /// The speaker's channel as the last utterance left it; what the open one was started with.
+    cmn: CmnState,
+    open: Option<Open>,
+    utterances: VecDeque<Utterance>,
+}
+
+/// The recogniser's place in the open utterance, which is the last of the utterances.
+#[derive(Debug)]
+struct Open {
+    n: u64,
+    start: u64,
+    /// Samples before this position have been recognised and the result is committed.
+    fed: u64,
+    agreement: LocalAgreement,
+    /// Hypotheses so far.
+    hypotheses: u32,
+    /// The tail that was shown last.
+    tail: Vec<Word>,
+    compute: Duration,
+    failures: u32,
+}
+
+/// What to do next. Audio is always given in pieces of one VAD window from the utterance's start,
+/// so that a replay meets the engine exactly as the first time did.
+#[derive(Debug)]
+pub(crate) enum SttWork {
+    /// Start an utterance on a decoder.
+    Start {
+        /// The utterance.
+        n: u64,
+        /// Position of its first sample.
+        sample: u64,
+        /// What is known of the speaker's channel.
+        cmn: CmnState,
+    },
+    /// Recognise the next samples.
+    Process {
+        /// The utterance.
+        n: u64,
+        /// The samples.
+        pcm: Vec<f32>,
+        /// One past the last of them.
+        to: u64,
+        /// Whether a hypothesis is wanted afterwards.
+        hypothesise: bool,
+        /// Whether this has been committed before and is given again after a restart.
+        replay: bool,
+    },
+    /// Close the utterance.
+    Finish {
+        /// The utterance.
+        n: u64,
+    },
+}
+
+impl SttLog {
+    pub(super) fn new(cmn: CmnState) -> Self {
+        SttLog {
+            next: 1,
+            cmn,
+            open: None,
+            utterances: VecDeque::new(),
+        }
+    }
+
+    /// Forgets what is open; numbers and the speaker's channel go on.
+    pub(super) fn reset(&mut self) {
+        self.open = None;
+        self.utterances.clear();
+    }
+
+    pub(super) fn keep_from(&self) -> u64 {
+        self.open.as_ref().map_or(u64::MAX, |open| open.start)
+    }
+
+    pub(super) fn utterances(&self) -> &VecDeque<Utterance> {
+        &self.utterances
+    }
+
+    /// Number of the utterance that is open or comes next, and its open clause.
+    pub(super) fn here(&self) -> (u64, usize) {
+        match self.utterances.back() {
+            Some(last) if !last.closed => (last.n, last.clauses.len() - 1),
+            _ => (self.next, 0),
+        }
+    }
+}
+
+impl Journal {
+    /// The next work for a stage whose decoder stands at `decoder`: the utterance it was started
+    /// for, and the position up to which it was fed.
+    pub(crate) fn stt_next(&self, decoder: Option<(u64, u64)>) -> Option<SttWork> {
+        let log = &mut *self.log.lock();
+        let segment = *log.vad.segments.front()?;
+        if log.stt.open.is_none() {
+            let n = log.stt.next;
+            log.stt.next += 1;
+            log.stt.open = Some(Open {
+                n,
+                start: segment.start,
+                fed: segment.start,
+                agreement: LocalAgreement::new(2),
+                hypotheses: 0,
+                tail: Vec::new(),
+                compute: Duration::ZERO,
+                failures: 0,
+            });
+            if log.stt.utterances.len() == KEPT {
+                log.stt.utterances.pop_front();
+            }
+            log.stt.utterances.push_back(Utterance {
+                n,
+                name: format!("{}-{n}", self.speaker.identity).into(),
+                words: Vec::new(),
+                closed: false,
+                clauses: vec![Clause {
+                    from: 0,
+                    over: None,
+                }],
+            });
+        }
+        let open = log.stt.open.as_ref()?;
+        let n = open.n;
+        let position = match decoder {
+            Some((of, position)) if of == n => position,
+            _ => {
+                return Some(SttWork::Start {
+                    n,
+                    sample: open.start,
+                    cmn: log.stt.cmn.clone(),
+                });
+            }
+        };
+        if position < open.fed {
+            let to = open.fed.min(position + REPLAY);
+            let pcm = log.pcm.range(position, to).to_vec();
+            return Some(SttWork::Process {
+                n,
+                pcm,
+                to,
+                hypothesise: false,
+                replay: true,
+            });
+        }
+        let step = self.step();
+        let point = open.start + ((open.fed - open.start) / step + 1) * step;
+        let (to, over) = match segment.end {
+            Some((_, end)) => (end.min(point), end == open.fed),
+            None => {
+                let known = log.vad.cursor().min(point).max(open.fed);
+                (open.fed + (known - open.fed) / WINDOW * WINDOW, false)
+            }
+        };
+        if over {
+            return Some(SttWork::Finish { n });
+        }
+        if to <= open.fed {
+            return None;
+        }
+        let pcm = log.pcm.range(open.fed, to).to_vec();
+        Some(SttWork::Process {
+            n,
+            pcm,
+            to,
+            hypothesise: to == point,
+            replay: false,
+        })
+    }
+
+    /// Appends the words that the hypothesis after `to` makes certain, and shows the others.
+    pub(crate) fn stt_commit(
+        &self,
+        lease: Lease,
+        n: u64,
+        to: u64,
+        hypothesis: Option<&Hypothesis>,
+        compute: Duration,
+        now: Instant,
+    ) -> Result<(), Fenced> {
+        let log = &mut *self.log.lock();
+        log.check(lease)?;
+        let Some(open) = log
+            .stt
+            .open
+            .as_mut()
+            .filter(|open| open.n == n && to > open.fed)
+        else {
+            return Ok(());
+        };
+        open.fed = to;
+        open.compute += compute;
+        let Some(hypothesis) = hypothesis else {
+            return Ok(());
+        };
+        open.hypotheses += 1;
+        let agreement = open
+            .hypotheses
+            .is_multiple_of(self.settings.stt.agreement_steps.max(1));
+        let (committed, tail) = if agreement {
+            let update = open.agreement.update(hypothesis);
+            (update.committed, update.tail)
+        } else {
+            (Vec::new(), open.agreement.tail(hypothesis))
+        };
+        let shown = std::mem::replace(&mut open.tail, tail.clone());
+        let expected = &shown[committed.len().min(shown.len())..];
+        let changed = !expected
+            .iter()
+            .map(|w| &w.text)
+            .eq(tail.iter().map(|w| &w.text));
+        self.append_words(log, &committed, now);
+        if changed {
+            let from = log.committed();
+            self.show(log, CaptionKind::Partial, from, &tail, None, now);
+        }
+        Ok(())
+    }
+
+    /// Closes the utterance with its final hypothesis.
+    pub(crate) fn stt_finish(
+        &self,
+        lease: Lease,
+        n: u64,
+        hypothesis: &Hypothesis,
+        cmn: CmnState,
+        compute: Duration,
+        now: Instant,
+    ) -> Result<(), Fenced> {
+        let log = &mut *self.log.lock();
+        log.check(lease)?;
+        let Some(open) = log.stt.open.as_mut().filter(|open| open.n == n) else {
+            return Ok(());
+        };
+        open.compute += compute;
+        let committed = open.agreement.finish(hypothesis).committed;
+        self.append_words(log, &committed, now);
+        log.stt.cmn = cmn;
+        self.close(log, now);
+        Ok(())
+    }
+
+    /// Counts a failure of the engine. After some of them the rest of the utterance is given up, as
+    /// it may be what fails the engine.
+    pub(crate) fn stt_failed(
+        &self,
+        lease: Lease,
+        n: u64,
+        reason: &str,
+        now: Instant,
+    ) -> Result<(), Fenced> {
+        let log = &mut *self.log.lock();
+        log.check(lease)?;
+        let Some(open) = log.stt.open.as_mut().filter(|open| open.n == n) else {
+            return Ok(());
+        };
+        open.failures += 1;
+        if open.failures < MAX_FAILURES {
+            return Ok(());
+        }
+        self.bus.emit(EventBody::Error(ErrorNotice {
+            code: "utterance_failed",
+            message: format!(
+                "the rest of {}-{n} could not be recognised: {reason}",
+                self.speaker.identity
+            ),
+            missed: None,
+        }));
+        // Recognition goes on with the next segment; this one may not have ended yet.
+        let end = log.vad.cursor();
+        if let Some(segment) = log.vad.segments.front_mut() {
+            segment.end.get_or_insert((end, end));
+        }
+        self.close(log, now);
+        Ok(())
+    }
+
+    /// The committed words of the open utterance, as one event for somebody who comes late.
+    /// It is numbered as the last event that it includes.
+    pub(crate) fn snapshot(&self) -> Option<Arc<RoomEvent>> {
+        let log = self.log.lock();
+        let utterance = log
+            .stt
+            .utterances
+            .back()
+            .filter(|u| !u.closed && !u.words.is_empty())?;
+        let words = self.caption_words(&log, 0, &utterance.words);
+        let caption = self.caption(utterance, CaptionKind::Committed, 0, words);
+        Some(self.bus.private(EventBody::Caption(caption)))
+    }
+
+    fn step(&self) -> u64 {
+        let step = self.settings.stt.step.as_millis() as u64 * 16;
+        (step / WINDOW).max(1) * WINDOW
+    }
+
+    fn append_words(&self, log: &mut Log, committed: &[Word], now: Instant) {
+        if committed.is_empty() {
+            return;
+        }
+        let from = log.committed();
+        self.show(log, CaptionKind::Committed, from, committed, None, now);
+        let Some(utterance) = log.stt.utterances.back_mut() else {
+            return;
+        };
+        utterance.words.extend_from_slice(committed);
+        while let Some(open) = utterance.clauses.last_mut() {
+            let Some(to) = clause::cut(&utterance.words, open.from, &self.settings.clause) else {
+                break;
+            };
+            open.over = Some((to, log.pcm.media_ms(utterance.words[to - 1].end)));
+            utterance.clauses.push(Clause {
+                from: to,
+                over: None,
+            });
+        }
+        log.ring_translators();
+    }
+
+    fn close(&self, log: &mut Log, now: Instant) {
+        let segment = log.vad.segments.pop_front();
+        let (start, end) = segment.map_or((0, 0), |s| {
+            (s.voiced_at, s.end.map_or(s.start, |end| end.0))
+        });
+        let bounds = (log.pcm.media_ms(start), log.pcm.media_ms(end));
+        if let Some(utterance) = log.stt.utterances.back_mut() {
+            utterance.closed = true;
+            let to = utterance.words.len();
+            if let Some(open) = utterance.clauses.last_mut() {
+                open.over = Some((to, bounds.1));
+            }
+            let words = std::mem::take(&mut utterance.words);
+            self.show(log, CaptionKind::Final, 0, &words, Some(bounds), now);
+            if let Some(utterance) = log.stt.utterances.back_mut() {
+                utterance.words = words;
+            }
+        }
+        log.stt.open = None;
+        log.trim();
+        log.ring_translators();
+    }
+
+    /// Sends a caption of the open utterance and measures how late its words are.
+    fn show(
+        &self,
+        log: &mut Log,
+        kind: CaptionKind,
+        from: usize,
+        words: &[Word],
+        bounds: Option<(f64, f64)>,
+        now: Instant,
+    ) {
+        let Some(utterance) = log.stt.utterances.back() else {
+            return;
+        };
+        let mut caption = self.caption(utterance, kind, from, self.caption_words(log, from, words));
+        caption.audio_start_ms = bounds.map(|bounds| bounds.0);
+        caption.audio_end_ms = bounds.map(|bounds| bounds.1);
+        if kind != CaptionKind::Final {
+            for word in &caption.words {
+                if let Some(age) = word.end_ms.and_then(|end| self.age_ms(end, now)) {
+                    telemetry::word_latency(kind, age);
+                }
+            }
+        }
+        if let Some(open) = log.stt.open.as_mut() {
+            caption.compute_ms = std::mem::take(&mut open.compute).as_secs_f64() * 1e3;
+        }
+        self.bus.emit(EventBody::Caption(caption));
+    }
+
+    fn caption_words(&self, log: &Log, from: usize, words: &[Word]) -> Vec<CaptionWord> {
+        let word = |(i, word): (usize, &Word)| CaptionWord {
+            i: from + i,
+            text: word.text.clone(),
+            start_ms: Some(log.pcm.media_ms(word.start)),
+            end_ms: Some(log.pcm.media_ms(word.end)),
+        };
+        words.iter().enumerate().map(word).collect()
+    }
+
+    fn caption(
+        &self,
+        of: &Utterance,
+        kind: CaptionKind,
+        from: usize,
+        words: Vec<CaptionWord>,
+    ) -> Caption {
+        Caption {
+            kind,
+            speaker: self.speaker.identity.clone(),
+            utterance: of.name.clone(),
+            lang: self.speaker.lang.to_string(),
+            translated: false,
+            clause: None,
+            from,
+            words,
+            text: None,
+            source_from: None,
+            source_to: None,
+            audio_start_ms: None,
+            audio_end_ms: None,
+            compute_ms: 0.0,
+        }
+    }
+}
+
+impl Log {
+    /// Committed words of the open utterance.
+    fn committed(&self) -> usize {
+        self.stt
+            .utterances
+            .back()
+            .map_or(0, |utterance| utterance.words.len())
+    }
+
+    fn ring_translators(&self) {
+        for language in self.languages.values() {
+            language.mt_bell.ring();
+        }
+    }
+}

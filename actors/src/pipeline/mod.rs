@@ -1,0 +1,13 @@
+//! A speaker's pipeline: the stages and the logs between them.
+
+pub(crate) mod bell;
+mod clause;
+pub(crate) mod ingest;
+pub(crate) mod journal;
+pub(crate) mod mt;
+pub(crate) mod stage;
+pub(crate) mod stt;
+#[cfg(test)]
+mod tests;
+pub(crate) mod tts;
+pub(crate) mod vad;

@@ -1,0 +1,137 @@
+//! The room's actor: makes the tree below the room fit the room's state.
+//!
+//! It does not carry orders out; it compares what runs with what should run. So it can die at any
+//! moment, and a look at the state puts right whatever was left half done.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hive_models::Lang;
+
+use super::Room;
+use crate::channel;
+use crate::hall::Hall;
+use crate::participant;
+use crate::pipeline::stage::{self, Listening, StageError};
+use crate::supervision::{
+    ChildContext, ChildSpec, StartChildError, Strategy, SupervisorHandle, SupervisorSpec,
+};
+
+/// How often an empty room looks at the clock.
+const EMPTY_CHECK: Duration = Duration::from_secs(1);
+
+/// A room's part of the tree: channels, participants and the actor, which restarts if one of them had
+/// to be started anew without its children.
+pub(crate) fn spec(hall: Arc<Hall>, room: Arc<Room>) -> ChildSpec {
+    let id = room.name.clone();
+    let actor = stage::spec("room".into(), move |child| {
+        run(hall.clone(), room.clone(), child)
+    });
+    let spec = SupervisorSpec::new(id.clone())
+        .strategy(Strategy::RestForOne)
+        .child(ChildSpec::supervisor(
+            "channels",
+            stage::lenient("channels"),
+        ))
+        .child(ChildSpec::supervisor(
+            "participants",
+            stage::lenient("participants"),
+        ))
+        .child(actor);
+    ChildSpec::supervisor(id, spec)
+}
+
+async fn run(hall: Arc<Hall>, room: Arc<Room>, child: ChildContext) -> Result<(), StageError> {
+    let mut listening = Listening::new(Some(room.ears.clone()), &child)?;
+    let above = child.supervisor().clone();
+    let channels = above.supervisor(&above.path().join("channels"));
+    let participants = above.supervisor(&above.path().join("participants"));
+    loop {
+        fit_channels(&room, &channels).await?;
+        fit_participants(&hall, &room, &participants).await?;
+        hall.collect(&room);
+        tokio::select! {
+            ring = listening.ring() => ring?,
+            () = tokio::time::sleep(EMPTY_CHECK) => {}
+        }
+    }
+}
+
+async fn fit_channels(room: &Arc<Room>, channels: &SupervisorHandle) -> Result<(), StageError> {
+    let (wanted, unwanted) = {
+        let mut state = room.state.lock();
+        let heard = state.demand().heard;
+        let unwanted: Vec<Lang> = state
+            .channels
+            .keys()
+            .filter(|lang| !heard.contains(lang))
+            .copied()
+            .collect();
+        for lang in &unwanted {
+            state.channels.remove(lang);
+        }
+        (state.channels.clone(), unwanted)
+    };
+    for lang in unwanted {
+        // An error says that it was gone already.
+        let _ = channels.terminate_child(lang.as_str()).await;
+    }
+    for channel in wanted.into_values() {
+        ensure(channels, channel::spec(channel)).await?;
+    }
+    Ok(())
+}
+
+async fn fit_participants(
+    hall: &Arc<Hall>,
+    room: &Arc<Room>,
+    participants: &SupervisorHandle,
+) -> Result<(), StageError> {
+    let present: Vec<Arc<str>> = {
+        let state = room.state.lock();
+        state.participants.keys().cloned().collect()
+    };
+    let running = stage::children(participants);
+    for identity in running
+        .iter()
+        .filter(|identity| !present.contains(identity))
+    {
+        let _ = participants.terminate_child(identity).await;
+    }
+    for identity in present {
+        let (publishing, started) = {
+            let state = room.state.lock();
+            let Some(participant) = state.participants.get(&identity) else {
+                continue;
+            };
+            (participant.publishing.clone(), participant.started)
+        };
+        let wanted = Some(publishing.as_ref().map(|publishing| publishing.peer));
+        if running.contains(&identity) && started != wanted {
+            // They publish anew: what was there worked for the former microphone.
+            let _ = participants.terminate_child(&identity).await;
+        }
+        ensure(
+            participants,
+            participant::spec(hall.clone(), room.clone(), identity.clone(), publishing),
+        )
+        .await?;
+        let mut state = room.state.lock();
+        if let Some(participant) = state.participants.get_mut(&identity) {
+            participant.started = wanted;
+            participant.changed();
+        }
+    }
+    Ok(())
+}
+
+/// Starts a child unless it is there.
+pub(crate) async fn ensure(
+    supervisor: &SupervisorHandle,
+    spec: ChildSpec,
+) -> Result<(), StageError> {
+    match supervisor.start_child(spec).await {
+        Ok(_) | Err(StartChildError::AlreadyPresent(_)) => Ok(()),
+        Err(error) => Err(StageError::Failed(error.to_string())),
+    }
+}
