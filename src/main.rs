@@ -1,2 +1,7 @@
-//! HIVE: a WebRTC SFU and a live interpreter in one service.
-fn main() {}
+//! The `hive` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    hive::cli::run()
+}

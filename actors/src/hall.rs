@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 
 use crate::engines::Engines;
 use crate::events::schema::ParticipantsKind;
+use crate::pipeline::stage;
 use crate::room::{self, Room};
 use crate::service::{SessionError, SessionId, SessionInfo, SessionKind};
 use crate::settings::ServiceSettings;
@@ -120,6 +121,21 @@ impl Hall {
                 tracing::error!(room = name, %error, "a room could not be started");
                 self.rooms.lock().remove(name);
                 Err(SessionError::RoomRestarted)
+            }
+        }
+    }
+
+    /// Starts the actors of every room that has none: of all rooms, after their supervisor had to be
+    /// started anew.
+    pub(crate) async fn put_rooms_up(self: &Arc<Self>) {
+        let Some(supervisor) = self.supervisor.lock().clone() else {
+            return;
+        };
+        let running = stage::children(&supervisor);
+        for room in self.rooms() {
+            if !running.contains(&room.name) && !room.state.lock().closed {
+                // One that has just been closed is not missed; one that failed is tried again.
+                let _ = supervisor.start_child(room::spec(self.clone(), room)).await;
             }
         }
     }

@@ -1,4 +1,5 @@
-//! Listens to the supervisors: what they do goes to the log, to the metrics and to the rooms.
+//! Listens to the supervisors: what they do goes to the log, to the metrics and to the rooms. And sees
+//! to it that every room has its actors.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +27,10 @@ async fn run(hall: Arc<Hall>, child: ChildContext) -> Result<(), StageError> {
     loop {
         tokio::select! {
             event = events.next() => observe(&hall, &*event.ok_or(StageError::Closed)?),
-            _ = measure.tick() => measure_mailboxes(&child),
+            _ = measure.tick() => {
+                measure_mailboxes(&child);
+                hall.put_rooms_up().await;
+            }
         }
     }
 }

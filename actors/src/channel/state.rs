@@ -194,6 +194,7 @@ impl Channel {
     }
 
     fn tell(&self, kind: SpeechKind, clause: &SpokenClause, clock: &Clock, offset: usize) {
+        telemetry::speech(kind);
         self.bus.emit(EventBody::Speech(Speech {
             kind,
             lang: self.lang.to_string(),

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
 use super::schema::{EventBody, RoomEvent, SCHEMA_VERSION};
+use crate::telemetry;
 
 /// Events kept for a subscriber that is behind.
 const CAPACITY: usize = 1024;
@@ -44,6 +45,9 @@ impl EventBus {
 
     /// Sends an event to whoever is subscribed; never waits.
     pub(crate) fn emit(&self, body: EventBody) {
+        if let EventBody::Caption(caption) = &body {
+            telemetry::caption(caption.kind, caption.translated);
+        }
         let mut last_seq = self.last_seq.lock();
         *last_seq += 1;
         let event = self.event(*last_seq, body);

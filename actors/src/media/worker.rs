@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hive_media::PeerId;
-use metrics::{counter, gauge, histogram};
+use metrics::{counter, gauge};
 
 use crate::hall::Hall;
 use crate::pipeline::stage::{self, StageError};
 use crate::supervision::ChildSpec;
+use crate::telemetry;
 
 /// How often the figures are read.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -40,22 +41,28 @@ async fn run(hall: Arc<Hall>, index: usize) -> Result<(), StageError> {
         for (total, value) in stats.totals.iter() {
             counter!(format!("hive_media_{total}_total"), "worker" => name.clone()).absolute(value);
         }
-        gauge!("hive_media_peers", "worker" => name.clone()).set(stats.peers.len() as f64);
-        gauge!("hive_media_tracks", "worker" => name.clone()).set(stats.tracks as f64);
+        let totals = &stats.totals;
+        for (direction, packets, bytes) in [
+            ("in", totals.rtp_in, totals.bytes_in),
+            ("out", totals.rtp_out, totals.bytes_out),
+        ] {
+            counter!("hive_rtp_packets_total", "worker" => name.clone(), "direction" => direction)
+                .absolute(packets);
+            counter!("hive_rtp_bytes_total", "worker" => name.clone(), "direction" => direction)
+                .absolute(bytes);
+        }
+        gauge!("hive_peers", "worker" => name.clone()).set(stats.peers.len() as f64);
+        gauge!("hive_tracks", "worker" => name.clone()).set(stats.tracks as f64);
         for peer in &stats.peers {
-            histogram!("hive_peer_jitter_seconds", "way" => "in").record(peer.jitter_in_ms / 1e3);
-            histogram!("hive_peer_jitter_seconds", "way" => "out").record(peer.jitter_out_ms / 1e3);
+            telemetry::jitter("in", peer.jitter_in_ms);
+            telemetry::jitter("out", peer.jitter_out_ms);
             if let Some(rtt_ms) = peer.rtt_ms {
-                histogram!("hive_peer_rtt_seconds").record(rtt_ms / 1e3);
+                telemetry::round_trip(rtt_ms);
             }
-            let before = lost
-                .insert(peer.peer, (peer.lost_in, peer.lost_out))
-                .unwrap_or_default();
-            let new = |now: i64, before: i64| u64::try_from(now - before).unwrap_or(0);
-            counter!("hive_peer_packets_lost_total", "way" => "in")
-                .increment(new(peer.lost_in, before.0));
-            counter!("hive_peer_packets_lost_total", "way" => "out")
-                .increment(new(peer.lost_out, before.1));
+            let now = (peer.lost_in, peer.lost_out);
+            let before = lost.insert(peer.peer, now).unwrap_or_default();
+            telemetry::packets_lost("in", now.0 - before.0);
+            telemetry::packets_lost("out", now.1 - before.1);
         }
         let here = |peer: &PeerId| stats.peers.iter().any(|known| known.peer == *peer);
         lost.retain(|peer, _| here(peer));

@@ -73,6 +73,7 @@ async fn run(
     // The speaker's clock at the first packet this decoder has seen.
     let mut zero48: Option<i64> = None;
     let mut counted = JitterStats::default();
+    let mut overflowed = journal.packets_dropped();
     loop {
         let (packets, end) = journal.ingest_packets(next);
         let mut audio = Vec::new();
@@ -95,6 +96,9 @@ async fn run(
         }
         journal.ingest_commit(lease, next, &audio)?;
         count(&mut counted, decoder.stats());
+        let dropped = journal.packets_dropped();
+        telemetry::audio_frames("overflowed", dropped - overflowed);
+        overflowed = dropped;
         match decoder.next_at() {
             Some(at) => tokio::select! {
                 ring = listening.ring() => ring?,

@@ -30,6 +30,7 @@ pub struct Agreement {
 #[derive(Debug, Clone)]
 pub struct LocalAgreement {
     agree: usize,
+    hold: u64,
     committed: Vec<Word>,
     /// The last `agree − 1` hypotheses, without the committed words, oldest first.
     earlier: VecDeque<Vec<Word>>,
@@ -46,9 +47,21 @@ impl LocalAgreement {
     pub fn resume(agree: usize, committed: Vec<Word>) -> Self {
         LocalAgreement {
             agree: agree.max(1),
+            hold: 0,
             committed,
             earlier: VecDeque::new(),
         }
+    }
+
+    /// Lets no word be committed before `samples` (at 16 kHz) of audio after its end have been heard.
+    ///
+    /// A recogniser that searches by Viterbi prefers, at the edge of the audio, words that end there:
+    /// successive hypotheses agree on `to use` until the rest of `too small` is heard. Waiting costs
+    /// commit latency, and nothing of the volatile tail's.
+    #[must_use]
+    pub fn holding(mut self, samples: u64) -> Self {
+        self.hold = samples;
+        self
     }
 
     /// All words committed so far.
@@ -62,17 +75,27 @@ impl LocalAgreement {
         hypothesis.words[tail_start(&self.committed, &hypothesis.words)..].to_vec()
     }
 
-    /// Takes the next hypothesis of the utterance.
+    /// Takes the next hypothesis of the utterance, as if the audio ended with its last word.
     pub fn update(&mut self, hypothesis: &Hypothesis) -> Agreement {
+        let heard_until = hypothesis.words.last().map_or(0, |word| word.end);
+        self.update_at(hypothesis, heard_until)
+    }
+
+    /// Takes the next hypothesis of the utterance, made of the audio before sample `heard_until`.
+    pub fn update_at(&mut self, hypothesis: &Hypothesis, heard_until: u64) -> Agreement {
         let mut tail = self.tail(hypothesis);
+        let settled = tail
+            .iter()
+            .take_while(|word| word.end.saturating_add(self.hold) <= heard_until)
+            .count();
         let agreed = if self.earlier.len() + 1 < self.agree {
             0
         } else {
-            self.earlier
+            let prefixes = self
+                .earlier
                 .iter()
-                .map(|earlier| common_prefix(earlier, &tail))
-                .min()
-                .unwrap_or(tail.len())
+                .map(|earlier| common_prefix(earlier, &tail));
+            prefixes.min().unwrap_or(tail.len()).min(settled)
         };
         self.earlier.push_back(tail.clone());
         while self.earlier.len() >= self.agree {
@@ -312,6 +335,19 @@ mod tests {
         assert_eq!(
             text(&agreement.update(&heard("one two")).committed),
             "one two"
+        );
+    }
+
+    #[test]
+    fn the_newest_words_are_held() {
+        let mut agreement = LocalAgreement::new(2).holding(4_800);
+        agreement.update(&heard("one two"));
+        assert_eq!(text(&agreement.update(&heard("one two")).committed), "one");
+        let later = agreement.update_at(&heard("one two"), 3 * 4_800);
+        assert_eq!(
+            text(&later.committed),
+            "two",
+            "silence after a word settles it too"
         );
     }
 

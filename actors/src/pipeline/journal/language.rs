@@ -1,5 +1,4 @@
-//! What `mt` and `tts` of one language read and append: translated clauses and how much of them has
-//! been spoken.
+//! What `mt` of one language reads and appends: translated clauses.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -12,16 +11,12 @@ use super::{Fenced, Journal, Lease, Log};
 use crate::channel::{ChannelInput, SpokenClause};
 use crate::events::schema::{Caption, CaptionKind, CaptionWord, ErrorNotice, EventBody};
 use crate::pipeline::bell::{Bell, Ears};
-use crate::settings::{BargeInSettings, SpeechSettings};
 use crate::telemetry;
-
-/// Characters that a synthesiser speaks in a second at its normal rate, for estimates.
-const CHARACTERS_A_SECOND: f64 = 15.0;
 
 #[derive(Debug)]
 pub(crate) struct LanguageLog {
     /// Where clauses are spoken; none if the language is only read.
-    channel: Option<Arc<dyn ChannelInput>>,
+    pub(super) channel: Option<Arc<dyn ChannelInput>>,
     /// The clause to translate: its utterance and its index in it.
     at: (u64, usize),
     prefix: StablePrefix,
@@ -31,7 +26,7 @@ pub(crate) struct LanguageLog {
     seen: (usize, bool),
     compute: Duration,
     /// Clauses that are not wholly handed to the channel yet.
-    clauses: VecDeque<Translated>,
+    pub(super) clauses: VecDeque<Translated>,
     next: u64,
     pub(super) mt_bell: Bell,
     pub(super) mt_ears: Ears,
@@ -40,14 +35,14 @@ pub(crate) struct LanguageLog {
 }
 
 #[derive(Debug)]
-struct Translated {
-    number: u64,
-    clause: SpokenClause,
-    text: String,
+pub(super) struct Translated {
+    pub(super) number: u64,
+    pub(super) clause: SpokenClause,
+    pub(super) text: String,
     /// Words a minute, once the synthesis began: a restart has to make the same samples again.
-    rate: Option<u16>,
+    pub(super) rate: Option<u16>,
     /// Samples at 48 kHz that the channel has.
-    handed: u64,
+    pub(super) handed: u64,
 }
 
 /// A clause to translate, as far as it is known.
@@ -61,28 +56,6 @@ pub(crate) struct MtWork {
     pub(crate) starts_utterance: bool,
     /// Whether no word will follow in it.
     pub(crate) over: bool,
-}
-
-/// A clause to speak.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct TtsWork {
-    /// Names it in [`Journal::tts_commit`].
-    pub(crate) number: u64,
-    /// The words.
-    pub(crate) text: String,
-    /// Words a minute.
-    pub(crate) rate: u16,
-    /// Samples at 48 kHz that were handed over by an incarnation before.
-    pub(crate) handed: u64,
-}
-
-/// What is to become of the rest of a clause.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Spoken {
-    /// Go on.
-    Continue,
-    /// The speaker went on; stop.
-    Cancelled,
 }
 
 impl LanguageLog {
@@ -144,7 +117,7 @@ impl Journal {
         let log = &mut *self.log.lock();
         let language = log.languages.get_mut(&lang)?;
         loop {
-            let utterance = log.stt.utterances().iter().find(|u| u.n >= language.at.0)?;
+            let utterance = log.stt.utterances.iter().find(|u| u.n >= language.at.0)?;
             if utterance.n > language.at.0 {
                 language.go_to((utterance.n, 0));
             }
@@ -201,7 +174,7 @@ impl Journal {
         else {
             return Ok(());
         };
-        let Some(utterance) = log.stt.utterances().iter().find(|u| u.n == work.at.0) else {
+        let Some(utterance) = log.stt.utterances.iter().find(|u| u.n == work.at.0) else {
             return Ok(());
         };
         let Some(clause) = utterance.clauses.get(work.at.1) else {
@@ -303,76 +276,7 @@ impl Journal {
         Ok(())
     }
 
-    /// The next clause to speak.
-    pub(crate) fn tts_next(&self, lang: Lang, settings: &SpeechSettings) -> Option<TtsWork> {
-        let log = &mut *self.log.lock();
-        let language = log.languages.get_mut(&lang)?;
-        let channel = language.channel.as_ref()?;
-        let characters: usize = language
-            .clauses
-            .iter()
-            .map(|clause| clause.text.chars().count())
-            .sum();
-        let clause = language.clauses.front_mut()?;
-        let rate = *clause.rate.get_or_insert_with(|| {
-            let waiting = (characters - clause.text.chars().count()) as f64 / CHARACTERS_A_SECOND;
-            settings.rate_for(channel.backlog(&self.speaker.identity).as_secs_f64() + waiting)
-        });
-        Some(TtsWork {
-            number: clause.number,
-            text: clause.text.clone(),
-            rate,
-            handed: clause.handed,
-        })
-    }
-
-    /// Hands samples of a clause (48 kHz, those after the ones handed over before) to the channel.
-    pub(crate) fn tts_commit(
-        &self,
-        lease: Lease,
-        lang: Lang,
-        number: u64,
-        pcm48: &[f32],
-        last: bool,
-    ) -> Result<Spoken, Fenced> {
-        let log = &mut *self.log.lock();
-        log.check(lease)?;
-        let Some(language) = log.languages.get_mut(&lang) else {
-            return Ok(Spoken::Cancelled);
-        };
-        let Some(channel) = language.channel.as_ref() else {
-            return Ok(Spoken::Cancelled);
-        };
-        let Some(clause) = language
-            .clauses
-            .front_mut()
-            .filter(|clause| clause.number == number)
-        else {
-            return Ok(Spoken::Cancelled);
-        };
-        channel.speak(&clause.clause, pcm48, last);
-        clause.handed += pcm48.len() as u64;
-        if last {
-            language.clauses.pop_front();
-        }
-        Ok(Spoken::Continue)
-    }
-
-    /// Gives up the rest of a clause that the synthesiser cannot speak, and tells so.
-    pub(crate) fn tts_failed(
-        &self,
-        lease: Lease,
-        lang: Lang,
-        number: u64,
-        reason: &str,
-    ) -> Result<(), Fenced> {
-        if self.tts_commit(lease, lang, number, &[], true)? == Spoken::Continue {
-            self.clause_failed(lang, &format!("spoken: {reason}"));
-        }
-        Ok(())
-    }
-
-    fn clause_failed(&self, lang: Lang, what: &str) {
+    pub(super) fn clause_failed(&self, lang: Lang, what: &str) {
         let speaker = &self.speaker.identity;
         let message =
             format!("a clause of {speaker} could not be put into {lang}: it was not {what}");
@@ -381,32 +285,6 @@ impl Journal {
             message,
             missed: None,
         }));
-    }
-}
-
-impl Log {
-    /// The speaker begins to speak. If they were silent for longer than the settings allow, the
-    /// interpretation of what they said before is stale and is cancelled. A shorter pause is part of
-    /// one turn, which is not cut.
-    pub(super) fn barge_in(&mut self, speaker: &Arc<str>, settings: &BargeInSettings, now_ms: f64) {
-        let stale_before_ms = now_ms - settings.stale_after.as_secs_f64() * 1e3;
-        if !settings.enabled || self.vad.silent_since_ms() > stale_before_ms {
-            return;
-        }
-        for language in self.languages.values_mut() {
-            let Some(channel) = &language.channel else {
-                continue;
-            };
-            let stale = |clause: &Translated| clause.clause.source_end_ms < stale_before_ms;
-            let waiting: Vec<SpokenClause> = language
-                .clauses
-                .iter()
-                .filter(|c| stale(c))
-                .map(|c| c.clause.clone())
-                .collect();
-            language.clauses.retain(|clause| !stale(clause));
-            channel.cancel_stale(speaker, stale_before_ms, &waiting);
-        }
     }
 }
 

@@ -10,10 +10,12 @@
 //! back with a result after its successor went on; its [`Lease`] is over, so its commit is refused.
 
 mod anchor;
+mod caption;
 mod ingest;
 mod language;
 mod packets;
 mod pcm;
+mod spoken;
 mod utterance;
 mod vad;
 
@@ -25,7 +27,7 @@ use hive_models::stt::CmnState;
 use parking_lot::Mutex;
 
 pub(crate) use ingest::DecodedAudio;
-pub(crate) use language::{Spoken, TtsWork};
+pub(crate) use spoken::{Spoken, TtsWork};
 pub(crate) use utterance::SttWork;
 
 use super::bell::{Bell, Ears};

@@ -9,9 +9,8 @@ use hive_models::stt::{CmnState, Hypothesis, Word};
 use hive_models::vad::WINDOW_SAMPLES;
 
 use super::{Fenced, Journal, Lease, Log};
-use crate::events::schema::{Caption, CaptionKind, CaptionWord, ErrorNotice, EventBody, RoomEvent};
+use crate::events::schema::{CaptionKind, ErrorNotice, EventBody};
 use crate::pipeline::clause;
-use crate::telemetry;
 
 const WINDOW: u64 = WINDOW_SAMPLES as u64;
 
@@ -53,13 +52,13 @@ pub(crate) struct SttLog {
     next: u64,
     /// The speaker's channel as the last utterance left it; what the open one was started with.
     cmn: CmnState,
-    open: Option<Open>,
-    utterances: VecDeque<Utterance>,
+    pub(super) open: Option<Open>,
+    pub(super) utterances: VecDeque<Utterance>,
 }
 
 /// The recogniser's place in the open utterance, which is the last of the utterances.
 #[derive(Debug)]
-struct Open {
+pub(super) struct Open {
     n: u64,
     start: u64,
     /// Samples before this position have been recognised and the result is committed.
@@ -69,7 +68,8 @@ struct Open {
     hypotheses: u32,
     /// The tail that was shown last.
     tail: Vec<Word>,
-    compute: Duration,
+    /// Compute time since the last caption.
+    pub(super) compute: Duration,
     failures: u32,
 }
 
@@ -124,10 +124,6 @@ impl SttLog {
 
     pub(super) fn keep_from(&self) -> u64 {
         self.open.as_ref().map_or(u64::MAX, |open| open.start)
-    }
-
-    pub(super) fn utterances(&self) -> &VecDeque<Utterance> {
-        &self.utterances
     }
 
     /// Number of the utterance that is open or comes next, and its open clause.
@@ -327,20 +323,6 @@ impl Journal {
         Ok(())
     }
 
-    /// The committed words of the open utterance, as one event for somebody who comes late.
-    /// It is numbered as the last event that it includes.
-    pub(crate) fn snapshot(&self) -> Option<Arc<RoomEvent>> {
-        let log = self.log.lock();
-        let utterance = log
-            .stt
-            .utterances
-            .back()
-            .filter(|u| !u.closed && !u.words.is_empty())?;
-        let words = self.caption_words(&log, 0, &utterance.words);
-        let caption = self.caption(utterance, CaptionKind::Committed, 0, words);
-        Some(self.bus.private(EventBody::Caption(caption)))
-    }
-
     fn step(&self) -> u64 {
         let step = self.settings.stt.step.as_millis() as u64 * 16;
         (step / WINDOW).max(1) * WINDOW
@@ -391,75 +373,11 @@ impl Journal {
         log.trim();
         log.ring_translators();
     }
-
-    /// Sends a caption of the open utterance and measures how late its words are.
-    fn show(
-        &self,
-        log: &mut Log,
-        kind: CaptionKind,
-        from: usize,
-        words: &[Word],
-        bounds: Option<(f64, f64)>,
-        now: Instant,
-    ) {
-        let Some(utterance) = log.stt.utterances.back() else {
-            return;
-        };
-        let mut caption = self.caption(utterance, kind, from, self.caption_words(log, from, words));
-        caption.audio_start_ms = bounds.map(|bounds| bounds.0);
-        caption.audio_end_ms = bounds.map(|bounds| bounds.1);
-        if kind != CaptionKind::Final {
-            for word in &caption.words {
-                if let Some(age) = word.end_ms.and_then(|end| self.age_ms(end, now)) {
-                    telemetry::word_latency(kind, age);
-                }
-            }
-        }
-        if let Some(open) = log.stt.open.as_mut() {
-            caption.compute_ms = std::mem::take(&mut open.compute).as_secs_f64() * 1e3;
-        }
-        self.bus.emit(EventBody::Caption(caption));
-    }
-
-    fn caption_words(&self, log: &Log, from: usize, words: &[Word]) -> Vec<CaptionWord> {
-        let word = |(i, word): (usize, &Word)| CaptionWord {
-            i: from + i,
-            text: word.text.clone(),
-            start_ms: Some(log.pcm.media_ms(word.start)),
-            end_ms: Some(log.pcm.media_ms(word.end)),
-        };
-        words.iter().enumerate().map(word).collect()
-    }
-
-    fn caption(
-        &self,
-        of: &Utterance,
-        kind: CaptionKind,
-        from: usize,
-        words: Vec<CaptionWord>,
-    ) -> Caption {
-        Caption {
-            kind,
-            speaker: self.speaker.identity.clone(),
-            utterance: of.name.clone(),
-            lang: self.speaker.lang.to_string(),
-            translated: false,
-            clause: None,
-            from,
-            words,
-            text: None,
-            source_from: None,
-            source_to: None,
-            audio_start_ms: None,
-            audio_end_ms: None,
-            compute_ms: 0.0,
-        }
-    }
 }
 
 impl Log {
     /// Committed words of the open utterance.
-    fn committed(&self) -> usize {
+    pub(super) fn committed(&self) -> usize {
         self.stt
             .utterances
             .back()

@@ -148,7 +148,9 @@ impl Journal {
                     voiced_until,
                     decided_at,
                 }) => {
-                    if let Some(open) = log.vad.segments.back_mut() {
+                    // One that the recogniser gave up is no longer there.
+                    let open = log.vad.segments.back_mut();
+                    if let Some(open) = open.filter(|segment| segment.end.is_none()) {
                         open.end = Some((voiced_until, decided_at));
                     }
                     log.vad.silent_since_ms = log.pcm.media_ms(voiced_until);

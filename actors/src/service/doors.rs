@@ -1,0 +1,295 @@
+//! Opening and keeping sessions.
+
+use std::sync::Arc;
+
+use hive_media::{AcceptPeer, PeerId, Role, Subscription, TrickleFragment};
+use hive_models::Lang;
+
+use super::{
+    IceRestart, ListenRequest, PublishRequest, Service, Session, SessionError, SessionId,
+    SessionKind, TrickleError, check_name,
+};
+use crate::channel::{Channel, FrameSink};
+use crate::events::schema::{ParticipantInfo, ParticipantsKind};
+use crate::hall::{Hall, Held};
+use crate::pipeline::journal::{Journal, Speaker};
+use crate::room::{Listening, Publishing, Room};
+
+impl Service {
+    /// Lets somebody speak in a room. Their former microphone, if there is one, is closed.
+    ///
+    /// # Errors
+    /// See [`SessionError`].
+    pub async fn publish(&self, request: PublishRequest) -> Result<Session, SessionError> {
+        check_names(&request.room, &request.identity, request.name.as_deref())?;
+        let room = self.hall.room(&request.room).await?;
+        let identity: Arc<str> = request.identity.into();
+        self.check_place(&room, &identity)?;
+        let peer = PeerId(self.hall.number());
+        let worker = self.hall.worker(&room);
+        let accept = AcceptPeer {
+            room: room.id,
+            peer,
+            offer: request.offer,
+            role: Role::Publish,
+        };
+        let accepted = worker.accept(accept).await?;
+        let Some(track) = accepted.tracks.first().copied() else {
+            worker.close(peer);
+            return Err(SessionError::NoTrack);
+        };
+        let speaker = Speaker {
+            identity: identity.clone(),
+            lang: request.lang,
+        };
+        let settings = self.hall.settings.pipeline.clone();
+        let journal = Arc::new(Journal::new(speaker, settings, room.bus.clone()));
+        let tap = journal.clone();
+        worker.tap(track, Some(Box::new(move |frame| tap.push_packet(frame))));
+
+        let session = SessionId::random();
+        let etag = etag(&accepted.ice_ufrag);
+        let held = Held {
+            room: room.clone(),
+            identity: identity.clone(),
+            kind: SessionKind::Publish,
+            peer,
+            etag: etag.clone(),
+        };
+        let publishing = Publishing {
+            session,
+            peer,
+            journal,
+        };
+        let (former, own, info, new) = {
+            let mut state = room.state.lock();
+            if state.closed {
+                worker.close(peer);
+                return Err(SessionError::RoomRestarted);
+            }
+            let new = !state.participants.contains_key(&identity);
+            let participant = state.participant(&identity, request.name);
+            let former = participant.publishing.replace(publishing);
+            let own: Vec<PeerId> = participant.listening.keys().copied().collect();
+            (former, own, participant.info(&identity), new)
+        };
+        self.hall.hold(session, held);
+        for listener in own {
+            worker.exclude(listener, peer, true);
+        }
+        if let Some(former) = former {
+            self.hall.end(&former.session);
+        }
+        self.joined(&room, info, new);
+        Ok(Session {
+            id: session,
+            answer: accepted.answer,
+            etag,
+        })
+    }
+
+    /// Lets somebody hear a room: its floor, or the room in a language.
+    ///
+    /// # Errors
+    /// See [`SessionError`].
+    pub async fn listen(&self, request: ListenRequest) -> Result<Session, SessionError> {
+        check_names(&request.room, &request.identity, request.name.as_deref())?;
+        let room = self.hall.room(&request.room).await?;
+        let identity: Arc<str> = request.identity.into();
+        self.check_place(&room, &identity)?;
+        let lang = match request.lang {
+            Some(asked) => self.channel_language(&room, asked)?,
+            None => None,
+        };
+        let peer = PeerId(self.hall.number());
+        let session = SessionId::random();
+        let worker = self.hall.worker(&room);
+        // The listener is counted before the channel is asked for, so that it is not taken away.
+        let (own, new) = {
+            let mut state = room.state.lock();
+            if state.closed {
+                return Err(SessionError::RoomRestarted);
+            }
+            let new = !state.participants.contains_key(&identity);
+            let participant = state.participant(&identity, request.name);
+            participant.listening.insert(peer, Listening { lang });
+            (
+                participant
+                    .publishing
+                    .as_ref()
+                    .map(|publishing| publishing.peer),
+                new,
+            )
+        };
+        let held = Held {
+            room: room.clone(),
+            identity: identity.clone(),
+            kind: SessionKind::Listen,
+            peer,
+            etag: String::new(),
+        };
+        self.hall.hold(session, held);
+        // Ends the session again if the offer is refused, or the caller goes before it is answered.
+        let undo = Undo {
+            hall: &self.hall,
+            session: Some(session),
+        };
+        let subscription = match lang {
+            Some(lang) => Subscription::Source(self.channel(&room, lang).track()),
+            None => Subscription::Floor,
+        };
+        let role = Role::Listen(subscription);
+        let accepted = worker
+            .accept(AcceptPeer {
+                room: room.id,
+                peer,
+                offer: request.offer,
+                role,
+            })
+            .await?;
+        undo.keep();
+        if let (Some(own), None) = (own, lang) {
+            worker.exclude(peer, own, true);
+        }
+        let etag = etag(&accepted.ice_ufrag);
+        self.hall.retag(&session, &etag);
+        let info = room
+            .state
+            .lock()
+            .participants
+            .get(&identity)
+            .map(|known| known.info(&identity));
+        if let Some(info) = info {
+            self.joined(&room, info, new);
+        }
+        Ok(Session {
+            id: session,
+            answer: accepted.answer,
+            etag,
+        })
+    }
+
+    /// Applies a trickled ICE fragment. One with new credentials restarts ICE and has an answer.
+    ///
+    /// # Errors
+    /// See [`TrickleError`].
+    pub async fn trickle(
+        &self,
+        session: &SessionId,
+        fragment: &str,
+    ) -> Result<Option<IceRestart>, TrickleError> {
+        let held = self
+            .hall
+            .held(session)
+            .ok_or(TrickleError::UnknownSession)?;
+        let fragment = TrickleFragment::parse(fragment)?;
+        let restart = self
+            .hall
+            .worker(&held.room)
+            .trickle(held.peer, fragment)
+            .await?;
+        Ok(restart.map(|restart| {
+            let etag = etag(&restart.ice_ufrag);
+            self.hall.retag(session, &etag);
+            IceRestart {
+                fragment: restart.fragment,
+                etag,
+            }
+        }))
+    }
+
+    fn joined(&self, room: &Arc<Room>, info: ParticipantInfo, new: bool) {
+        if new {
+            metrics::gauge!("hive_participants").increment(1.0);
+        }
+        tracing::info!(room = %room.name, identity = %info.identity, "somebody joined");
+        room.tell(ParticipantsKind::Joined, vec![info]);
+        room.changed();
+    }
+
+    fn check_place(&self, room: &Room, identity: &Arc<str>) -> Result<(), SessionError> {
+        let max = self.hall.settings.rooms.max_participants;
+        let state = room.state.lock();
+        if !state.participants.contains_key(identity) && state.participants.len() >= max {
+            return Err(SessionError::RoomFull { max });
+        }
+        Ok(())
+    }
+
+    /// The language of the channel that serves a wish; none if the floor does, as nothing could be
+    /// translated into the language but it is spoken here.
+    fn channel_language(&self, room: &Room, asked: Lang) -> Result<Option<Lang>, SessionError> {
+        let engines = &self.hall.engines;
+        let pairs = engines.pairs();
+        if pairs.iter().any(|pair| pair.to == asked) {
+            return Ok(Some(asked));
+        }
+        let spoken = engines.recognisers.contains_key(&asked) || room.state.lock().is_spoken(asked);
+        if spoken {
+            Ok(None)
+        } else {
+            Err(SessionError::UnsupportedLanguage {
+                asked,
+                available: pairs,
+            })
+        }
+    }
+
+    /// The room's channel of a language, made if it is not there.
+    fn channel(&self, room: &Arc<Room>, lang: Lang) -> Arc<Channel> {
+        let channel = {
+            let mut state = room.state.lock();
+            let make = || {
+                let writer = self.hall.worker(room).add_source(room.id);
+                let settings = self.hall.settings.channel.clone();
+                let track = writer.track();
+                Arc::new(Channel::new(
+                    lang,
+                    track,
+                    Box::new(writer),
+                    room.bus.clone(),
+                    settings,
+                ))
+            };
+            state.channels.entry(lang).or_insert_with(make).clone()
+        };
+        room.changed();
+        channel
+    }
+}
+
+impl FrameSink for hive_media::SourceWriter {
+    fn write(&self, payload: bytes::Bytes, timestamp: u32, level: u8) {
+        hive_media::SourceWriter::write(self, payload, timestamp, level);
+    }
+}
+
+/// Ends a session unless it is kept.
+struct Undo<'a> {
+    hall: &'a Hall,
+    session: Option<SessionId>,
+}
+
+impl Undo<'_> {
+    fn keep(mut self) {
+        self.session = None;
+    }
+}
+
+impl Drop for Undo<'_> {
+    fn drop(&mut self) {
+        if let Some(session) = self.session {
+            self.hall.end(&session);
+        }
+    }
+}
+
+fn etag(ice_ufrag: &str) -> String {
+    format!("\"{ice_ufrag}\"")
+}
+
+fn check_names(room: &str, identity: &str, name: Option<&str>) -> Result<(), SessionError> {
+    check_name("room", room)?;
+    check_name("identity", identity)?;
+    name.map_or(Ok(()), |name| check_name("name", name))
+}

@@ -1,0 +1,127 @@
+//! `hive serve`.
+
+use std::process;
+
+use actix::System;
+use hive_actors::{Service, ServiceSettings, StartServiceError};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::timeout,
+};
+
+use super::Source;
+use crate::{
+    config::{Complaint, Config, LoadConfigError},
+    http::{self, StartHttpError},
+    telemetry::{self, StartLogError, StartMetricsError},
+};
+
+/// The server did not start, or did not end as it should.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ServeError {
+    #[error(transparent)]
+    Config(#[from] LoadConfigError),
+    #[error("{0}")]
+    NoKeys(Complaint),
+    #[error(transparent)]
+    Log(#[from] StartLogError),
+    #[error(transparent)]
+    Metrics(#[from] StartMetricsError),
+    #[error(transparent)]
+    Http(#[from] StartHttpError),
+    #[error(transparent)]
+    Service(#[from] StartServiceError),
+    #[error("cannot listen for signals: {0}")]
+    Signals(std::io::Error),
+    #[error("not everything ended within http.shutdown_timeout ({0:?}); what was left was cut off")]
+    Slow(std::time::Duration),
+}
+
+/// Runs the server until a signal.
+pub(super) fn run(source: &Source) -> Result<(), ServeError> {
+    let config = source.load()?;
+    if let Some(complaint) = config.missing_keys() {
+        return Err(ServeError::NoKeys(complaint));
+    }
+    telemetry::start_log(&config.log)?;
+    for key in config.well_known_keys() {
+        tracing::warn!(
+            key,
+            "this key is publicly known, anybody can forge tokens with it; replace it: hive keys"
+        );
+    }
+    if config.chaos.enabled {
+        tracing::warn!(
+            "chaos.enabled permits POST /supervision/kill; this is no server to rely on"
+        );
+    }
+    System::new().block_on(serve(config))
+}
+
+async fn serve(config: Config) -> Result<(), ServeError> {
+    let mut signals = Signals::new().map_err(ServeError::Signals)?;
+    let listener = http::bind(config.http.bind)?;
+    let metrics = telemetry::start_metrics()?;
+    let service = Service::start(ServiceSettings::from(&config)).await?;
+    let server = http::start(listener, &config, service.clone(), metrics)?;
+    tracing::info!(
+        http = %server.address(),
+        media = ?service.media_addresses(),
+        version = env!("CARGO_PKG_VERSION"),
+        "hive is serving"
+    );
+    let name = signals.next().await;
+    let deadline = config.http.shutdown_timeout;
+    tracing::info!(
+        signal = name,
+        deadline_s = deadline.as_secs(),
+        "shutting down; another signal ends at once"
+    );
+    actix_web::rt::spawn(async move {
+        signals.next().await;
+        tracing::warn!("ended at once by a second signal");
+        process::exit(130);
+    });
+    server.close();
+    let ending = async {
+        let service = service.shutdown(deadline).await;
+        server.stop().await;
+        service
+    };
+    match timeout(deadline, ending).await {
+        Ok(Ok(())) => {
+            tracing::info!("everything has ended");
+            Ok(())
+        }
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "the rooms did not end in time");
+            Err(ServeError::Slow(deadline))
+        }
+        Err(_) => {
+            server.abort().await;
+            Err(ServeError::Slow(deadline))
+        }
+    }
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

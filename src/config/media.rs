@@ -1,0 +1,45 @@
+//! `media`: the RTP side.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use hive_actors::settings::MediaSettings;
+use serde::{Deserialize, Serialize};
+
+/// The media workers' sockets and limits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Media {
+    /// UDP address of the first worker; worker n listens n ports above it. Port 0 takes free ports.
+    pub bind: SocketAddr,
+    /// Media threads, each with its own socket.
+    pub workers: usize,
+    /// Addresses told to clients; empty is the bound one, or every interface's.
+    pub advertise: Vec<IpAddr>,
+    /// Time without an authenticated packet after which a client counts as vanished.
+    #[serde(with = "super::duration")]
+    pub idle_timeout: Duration,
+    /// Peers a worker takes.
+    pub max_peers: usize,
+}
+
+impl Default for Media {
+    fn default() -> Self {
+        let MediaSettings {
+            bind,
+            workers,
+            advertise,
+            idle_timeout,
+            max_peers,
+        } = MediaSettings::default();
+        Self {
+            bind,
+            workers,
+            advertise,
+            idle_timeout,
+            max_peers,
+        }
+    }
+}

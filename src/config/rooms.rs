@@ -1,0 +1,34 @@
+//! `rooms`: how many, how full, how long.
+
+use std::time::Duration;
+
+use hive_actors::settings::RoomSettings;
+use serde::{Deserialize, Serialize};
+
+/// Limits of rooms.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rooms {
+    /// Rooms at once.
+    pub max_rooms: usize,
+    /// Participants in a room, speakers and listeners.
+    pub max_participants: usize,
+    /// Time for which a room without participants is kept.
+    #[serde(with = "super::duration")]
+    pub empty_timeout: Duration,
+}
+
+impl Default for Rooms {
+    fn default() -> Self {
+        let RoomSettings {
+            max_rooms,
+            max_participants,
+            empty_timeout,
+        } = RoomSettings::default();
+        Self {
+            max_rooms,
+            max_participants,
+            empty_timeout,
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! What every request passes: the rate limit, the answer's last form, and the count.
+
+use std::time::Instant;
+
+use actix_web::{
+    Error, ResponseError,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::{StatusCode, header},
+    middleware::Next,
+    web,
+};
+
+use super::{
+    app::Door,
+    client::client_address,
+    cors::CrossOrigin,
+    problem::{PROBLEM_JSON, Problem, ProblemKind},
+    rate::Allowance,
+};
+
+/// Addresses that probes and scrapers call, on schedule.
+const UNLIMITED: [&str; 4] = ["/live", "/ready", "/health", "/metrics"];
+
+/// The middleware around everything.
+pub(super) async fn guard(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let started = Instant::now();
+    let door = request
+        .app_data::<web::Data<Door>>()
+        .cloned()
+        .expect("the app is built with its door");
+    let cross_origin = CrossOrigin::of(request.method(), request.headers());
+    let method = request.method().clone();
+    let mut response = match limit(&door, &request) {
+        Err(problem) => request.into_response(problem.error_response()),
+        Ok(()) => next.call(request).await?.map_into_boxed_body(),
+    };
+    if is_foreign_error(&response) {
+        let kind = ProblemKind::of_status(response.status());
+        let status = response.status();
+        let mut replacement = Problem::from(kind).error_response();
+        *replacement.status_mut() = status;
+        response = response.into_response(replacement);
+    }
+    let status = response.status();
+    cross_origin.answer(&door.http.cors, status, response.headers_mut());
+    let headers = response.headers_mut();
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        header::HeaderValue::from_static("nosniff"),
+    );
+    let route = response
+        .request()
+        .match_pattern()
+        .unwrap_or_else(|| "unmatched".to_owned());
+    count(&route, method.as_str(), status, started);
+    Ok(response)
+}
+
+/// An error that actix-web wrote, in words of its own.
+fn is_foreign_error(response: &ServiceResponse<BoxBody>) -> bool {
+    let status = response.status();
+    let is_problem = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes() == PROBLEM_JSON.as_bytes());
+    (status.is_client_error() || status.is_server_error()) && !is_problem
+}
+
+fn limit(door: &Door, request: &ServiceRequest) -> Result<(), Problem> {
+    if UNLIMITED.contains(&request.path()) {
+        return Ok(());
+    }
+    let Some(client) = client_address(request.request(), &door.http.trusted_proxies) else {
+        return Ok(());
+    };
+    match door.limiter.lock().ask(client, Instant::now()) {
+        Allowance::Yes => Ok(()),
+        Allowance::In(wait) => {
+            metrics::counter!("hive_http_rate_limited_total").increment(1);
+            let problem =
+                ProblemKind::RateLimited.because("too many requests from this address (http.rate)");
+            Err(problem.retry_after(wait.as_secs_f64().ceil() as u64))
+        }
+    }
+}
+
+fn count(route: &str, method: &str, status: StatusCode, started: Instant) {
+    // Methods are the client's invention; only the known ones may become label values.
+    let method = match method {
+        "GET" | "HEAD" | "POST" | "PATCH" | "DELETE" | "OPTIONS" | "PUT" => method.to_owned(),
+        _ => "other".to_owned(),
+    };
+    metrics::counter!(
+        "hive_http_requests_total",
+        "route" => route.to_owned(), "method" => method, "status" => status.as_u16().to_string()
+    )
+    .increment(1);
+    metrics::histogram!("hive_http_request_seconds", "route" => route.to_owned())
+        .record(started.elapsed());
+}

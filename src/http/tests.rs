@@ -1,0 +1,176 @@
+//! What HTTP says, over rooms from a table.
+
+mod errors;
+mod service;
+mod signalling;
+mod slow_reader;
+mod tokens;
+
+use actix_web::{
+    App,
+    body::to_bytes,
+    dev::Service,
+    http::{Method, StatusCode, header},
+    middleware::from_fn,
+    test::{self, TestRequest},
+    web,
+};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::{
+    app::{Door, Doorway, routes},
+    guard::guard,
+    test_double::TableOfSessions,
+};
+use crate::{
+    auth::{Identity, Keyring, RoomName, unix_seconds},
+    config::{Config, Secret},
+};
+
+const SECRET: &str = "d8Qk1mZpX0aLw7vTn3RyUe5BhJc9GsFo";
+const SERVICE_KEY: &str = "Zx4cVb7nMq1wEr5tYu8iOp2aSd6fGh9j";
+
+fn config() -> Config {
+    let mut config = Config::default();
+    config
+        .auth
+        .keys
+        .insert("key".to_owned(), Secret::new(SECRET));
+    config.auth.service_keys.push(Secret::new(SERVICE_KEY));
+    config.chaos.enabled = true;
+    config
+}
+
+struct World {
+    table: TableOfSessions,
+    doorway: watch::Sender<Doorway>,
+    door: web::Data<Door>,
+}
+
+impl World {
+    fn new() -> Self {
+        Self::with(&config())
+    }
+
+    fn with(config: &Config) -> Self {
+        let (table, doorway) = (
+            TableOfSessions::default(),
+            watch::Sender::new(Doorway::Open),
+        );
+        let metrics = PrometheusBuilder::new().build_recorder().handle();
+        let door = Door::new(
+            config,
+            Box::new(table.clone()),
+            metrics,
+            doorway.subscribe(),
+        );
+        Self {
+            table,
+            doorway,
+            door: web::Data::new(door),
+        }
+    }
+
+    /// Status, headers and body of one request.
+    async fn ask(&self, request: TestRequest) -> Answer {
+        let app = App::new()
+            .app_data(self.door.clone())
+            .wrap(from_fn(guard))
+            .configure(routes);
+        let app = test::init_service(app).await;
+        let request = request
+            .peer_addr("192.0.2.1:5000".parse().expect("an address"))
+            .to_request();
+        let response = app.call(request).await.expect("errors are responses");
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = to_bytes(response.into_body()).await.expect("a body");
+        Answer {
+            status,
+            headers,
+            body: String::from_utf8_lossy(&body).into_owned(),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Answer {
+    status: StatusCode,
+    headers: header::HeaderMap,
+    body: String,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    }
+
+    /// The problem's name, after checking that it is one.
+    fn problem(&self) -> String {
+        assert_eq!(
+            self.header("content-type"),
+            "application/problem+json",
+            "{self:?}"
+        );
+        let body = self.json();
+        assert_eq!(body["status"], self.status.as_u16(), "{self:?}");
+        assert!(
+            body["detail"]
+                .as_str()
+                .is_some_and(|detail| !detail.is_empty()),
+            "{self:?}"
+        );
+        let name = body["type"]
+            .as_str()
+            .and_then(|kind| kind.strip_prefix("/problems/"));
+        name.expect("a type").to_owned()
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).expect("JSON")
+    }
+}
+
+fn token(room: &str, identity: &str, publish: bool, subscribe: bool) -> String {
+    token_at(room, identity, (publish, subscribe), unix_seconds())
+}
+
+fn token_at(room: &str, identity: &str, grant: (bool, bool), now: u64) -> String {
+    let (room, identity) = (
+        room.parse::<RoomName>().expect("a room"),
+        identity.parse::<Identity>().expect("an id"),
+    );
+    let keyring = Keyring::new(&config().auth);
+    keyring
+        .issue(&identity, None, &room, grant, None, now)
+        .expect("a token")
+        .0
+}
+
+fn bearer(token: &str) -> (header::HeaderName, String) {
+    (header::AUTHORIZATION, format!("Bearer {token}"))
+}
+
+fn offer(address: &str, token: &str) -> TestRequest {
+    TestRequest::post()
+        .uri(address)
+        .insert_header(bearer(token))
+        .insert_header((header::CONTENT_TYPE, "application/sdp"))
+        .set_payload("v=0\r\n")
+}
+
+fn fragment(address: &str, token: &str, tag: Option<&str>, body: &'static str) -> TestRequest {
+    let request = TestRequest::patch()
+        .uri(address)
+        .insert_header(bearer(token))
+        .insert_header((header::CONTENT_TYPE, "application/trickle-ice-sdpfrag"))
+        .set_payload(body);
+    match tag {
+        Some(tag) => request.insert_header((header::IF_MATCH, tag)),
+        None => request,
+    }
+}

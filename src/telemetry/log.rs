@@ -1,0 +1,46 @@
+//! Structured logs on standard error: sentences with key-value fields.
+
+use std::io;
+
+use tracing_subscriber::{EnvFilter, filter::ParseError, fmt, prelude::*, util::TryInitError};
+
+use crate::config::{Log, LogFormat};
+
+/// Logging did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartLogError {
+    /// `log.level` is no filter.
+    #[error("`log.level`: {0}; write error, warn, info, debug or trace")]
+    Level(#[from] ParseError),
+    /// There already is a log.
+    #[error("the log was started twice: {0}")]
+    Twice(#[from] TryInitError),
+}
+
+/// Starts the process's log.
+///
+/// # Errors
+/// See [`StartLogError`].
+pub fn start(log: &Log) -> Result<(), StartLogError> {
+    let filter = EnvFilter::try_new(&log.level)?;
+    let registry = tracing_subscriber::registry().with(filter);
+    match log.format {
+        LogFormat::Text => {
+            let colours = io::IsTerminal::is_terminal(&io::stderr());
+            registry
+                .with(fmt::layer().with_writer(io::stderr).with_ansi(colours))
+                .try_init()?;
+        }
+        LogFormat::Json => {
+            registry
+                .with(
+                    fmt::layer()
+                        .json()
+                        .flatten_event(true)
+                        .with_writer(io::stderr),
+                )
+                .try_init()?;
+        }
+    }
+    Ok(())
+}

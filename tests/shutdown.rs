@@ -1,0 +1,31 @@
+//! SIGTERM ends everything in order and in time.
+
+mod server;
+
+use server::{Server, offer, token};
+
+#[test]
+fn sessions_and_websockets_are_told_and_the_process_ends_well() {
+    let server = Server::start("");
+    let ann = token("demo", "ann", &[]);
+    let mut events = server.events("demo", &ann, "");
+    events.find(|event| event["type"] == "participants");
+    let opened = server
+        .request("POST", "/whip/demo")
+        .bearer(&ann)
+        .body("application/sdp", offer("publish.sdp"))
+        .send();
+    assert_eq!(opened.status, 201, "{opened:?}");
+    server.signal("TERM");
+    assert_eq!(events.closed(), Some(1001));
+    server.logged("everything has ended");
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+#[test]
+fn an_interrupt_is_the_same() {
+    let server = Server::start("");
+    server.signal("INT");
+    server.logged("everything has ended");
+    assert_eq!(server.wait().code(), Some(0));
+}
