@@ -50,16 +50,33 @@ fn policy() -> Policy {
 
 fn dependencies() -> Vec<Package> {
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version=1", "--locked", "--offline", "--all-features"])
+        .args([
+            "metadata",
+            "--format-version=1",
+            "--locked",
+            "--offline",
+            "--all-features",
+        ])
         .args(["--filter-platform", "x86_64-unknown-linux-gnu"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let metadata: Metadata = serde_json::from_slice(&output.stdout).expect("cargo prints JSON");
-    let dependencies: Vec<_> =
-        metadata.packages.into_iter().filter(|package| package.source.is_some()).collect();
-    assert!(dependencies.len() > 100, "only {} dependencies seen", dependencies.len());
+    let dependencies: Vec<_> = metadata
+        .packages
+        .into_iter()
+        .filter(|package| package.source.is_some())
+        .collect();
+    assert!(
+        dependencies.len() > 100,
+        "only {} dependencies seen",
+        dependencies.len()
+    );
     dependencies
 }
 
@@ -68,9 +85,8 @@ fn dependencies() -> Vec<Package> {
 fn allowed(expression: &str, allow: &BTreeSet<String>) -> bool {
     let expression = expression.replace('/', " OR ");
     let parsed = spdx::Expression::parse_mode(&expression, spdx::ParseMode::LAX);
-    parsed.is_ok_and(|parsed| {
-        parsed.evaluate(|requirement| allow.contains(&requirement.to_string()))
-    })
+    parsed
+        .is_ok_and(|parsed| parsed.evaluate(|requirement| allow.contains(&requirement.to_string())))
 }
 
 #[test]
@@ -79,15 +95,27 @@ fn every_licence_is_on_the_allow_list() {
     let refused: Vec<String> = dependencies()
         .into_iter()
         .filter_map(|package| {
-            let Package { name, version, license, license_file, .. } = package;
+            let Package {
+                name,
+                version,
+                license,
+                license_file,
+                ..
+            } = package;
             match license {
                 Some(expression) if allowed(&expression, &allow) => None,
                 Some(expression) => Some(format!("{name} {version}: {expression}")),
-                None => Some(format!("{name} {version}: no SPDX licence ({license_file:?})")),
+                None => Some(format!(
+                    "{name} {version}: no SPDX licence ({license_file:?})"
+                )),
             }
         })
         .collect();
-    assert!(refused.is_empty(), "not allowed by deny.toml:\n{}", refused.join("\n"));
+    assert!(
+        refused.is_empty(),
+        "not allowed by deny.toml:\n{}",
+        refused.join("\n")
+    );
 }
 
 #[test]
@@ -103,7 +131,11 @@ fn every_crate_comes_from_the_registry_and_none_is_banned() {
     let bans = policy().bans.deny;
     for package in dependencies() {
         let source = package.source.unwrap_or_default();
-        assert!(source.starts_with("registry+"), "{} comes from {source}", package.name);
+        assert!(
+            source.starts_with("registry+"),
+            "{} comes from {source}",
+            package.name
+        );
         if let Some(ban) = bans.iter().find(|ban| ban.name == package.name) {
             panic!("{} is banned by deny.toml: {}", ban.name, ban.reason);
         }

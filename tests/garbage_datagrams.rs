@@ -9,6 +9,7 @@ use server::{Server, offer, token};
 #[test]
 fn the_server_goes_on_after_a_rain_of_garbage() {
     let server = Server::start("");
+    server.logged("hive is ready");
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     // First bytes of everything that is told apart on the socket: STUN, DTLS, RTP, RTCP, and neither.
     let heads: [&[u8]; 7] = [

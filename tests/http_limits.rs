@@ -55,7 +55,7 @@ fn a_client_that_asks_too_often_waits_but_probes_go_on() {
             .is_ok_and(|seconds| seconds >= 1),
         "{refused:?}"
     );
-    assert_eq!(server.request("GET", "/ready").send().status, 200);
+    assert_eq!(server.request("GET", "/live").send().status, 200);
 }
 
 #[test]

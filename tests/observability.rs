@@ -16,6 +16,7 @@ fn paths(tree: &Value) -> Vec<String> {
 #[test]
 fn health_tells_what_works() {
     let server = Server::start("");
+    server.logged("hive is ready");
     assert_eq!(
         server.request("GET", "/live").send().json()["status"],
         "live"

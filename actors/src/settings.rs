@@ -130,7 +130,7 @@ impl Default for SttSettings {
     fn default() -> Self {
         SttSettings {
             step: Duration::from_millis(96),
-            agreement_steps: 2,
+            agreement_steps: 3,
         }
     }
 }

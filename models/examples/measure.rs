@@ -53,7 +53,9 @@ fn recogniser() -> Result<(), Failure> {
     let started = Instant::now();
     let mut decoder = Decoder::new(&model)?;
     println!("decoder made in {:.2} s", started.elapsed().as_secs_f64());
-    let mut groups: Vec<(String, Vec<(Vec<f32>, String)>)> = ["slt", "rms", "kal16", "awb"]
+    // Name, then the clips with their texts.
+    type Group = (String, Vec<(Vec<f32>, String)>);
+    let mut groups: Vec<Group> = ["slt", "rms", "kal16", "awb"]
         .map(|voice| {
             let clips = speech::MEETING
                 .iter()

@@ -28,7 +28,7 @@ fn recognise(decoder: &mut Decoder, pcm: &[f32], chunk: usize, cmn: &CmnState) -
     let mut hypotheses = Vec::new();
     for (i, pcm) in pcm.chunks(chunk).enumerate() {
         decoder.process(pcm).expect("started");
-        if (i + 1) * chunk % 1_600 == 0 {
+        if ((i + 1) * chunk).is_multiple_of(1_600) {
             hypotheses.push(decoder.partial().expect("started"));
         }
     }

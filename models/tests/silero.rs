@@ -96,6 +96,7 @@ fn a_batch_gives_what_single_windows_give() {
     for speakers in [2, 3, 8, 16, 21] {
         let mut states = vec![VadState::default(); speakers];
         let mut alone = vec![VadState::default(); speakers];
+        #[allow(clippy::needless_range_loop, reason = "one moment of several clips")]
         for at in 0..length {
             let batch: Vec<VadWindow> = (0..speakers)
                 .map(|speaker| clips[speaker % 5][at])

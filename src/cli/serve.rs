@@ -1,6 +1,9 @@
 //! `hive serve`.
 
-use std::process;
+use std::{
+    process,
+    time::{Duration, Instant},
+};
 
 use actix::System;
 use hive_actors::{Service, ServiceSettings, StartServiceError};
@@ -34,8 +37,11 @@ pub(super) enum ServeError {
     #[error("cannot listen for signals: {0}")]
     Signals(std::io::Error),
     #[error("not everything ended within http.shutdown_timeout ({0:?}); what was left was cut off")]
-    Slow(std::time::Duration),
+    Slow(Duration),
 }
+
+/// How often readiness is looked at until it is there.
+const READINESS_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Runs the server until a signal.
 pub(super) fn run(source: &Source) -> Result<(), ServeError> {
@@ -70,6 +76,7 @@ async fn serve(config: Config) -> Result<(), ServeError> {
         version = env!("CARGO_PKG_VERSION"),
         "hive is serving"
     );
+    actix_web::rt::spawn(tell_when_ready(service.clone()));
     let name = signals.next().await;
     let deadline = config.http.shutdown_timeout;
     tracing::info!(
@@ -102,6 +109,18 @@ async fn serve(config: Config) -> Result<(), ServeError> {
             Err(ServeError::Slow(deadline))
         }
     }
+}
+
+/// Decoders are loaded in the background, so that the door opens early; says when all is there.
+async fn tell_when_ready(service: Service) {
+    let started = Instant::now();
+    while !service.ready().await.ready {
+        tokio::time::sleep(READINESS_INTERVAL).await;
+    }
+    tracing::info!(
+        after_ms = started.elapsed().as_millis() as u64,
+        "hive is ready"
+    );
 }
 
 /// SIGTERM and SIGINT.

@@ -22,7 +22,11 @@ pub enum StartLogError {
 /// # Errors
 /// See [`StartLogError`].
 pub fn start(log: &Log) -> Result<(), StartLogError> {
-    let filter = EnvFilter::try_new(&log.level)?;
+    let mut filter = EnvFilter::try_new(&log.level)?;
+    if !log.level.contains("actix") {
+        // It announces every socket as if that were news; what matters of it is said here.
+        filter = filter.add_directive("actix_server=warn".parse()?);
+    }
     let registry = tracing_subscriber::registry().with(filter);
     match log.format {
         LogFormat::Text => {

@@ -106,7 +106,6 @@ mod intensity;
 mod kernel;
 pub mod mailbox;
 mod millis;
-pub mod observe;
 mod path;
 mod progress;
 mod root;

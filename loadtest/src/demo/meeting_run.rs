@@ -92,8 +92,9 @@ pub(super) async fn hold(
     let restarts = restarts(server).await.saturating_sub(restarts_before);
     let start = clock.seconds(held.start);
     let seconds = meeting.seconds() + 3.0;
-    // A player that hides the link's jitter, as a browser's would.
-    let delay = 0.060 + 2.0 * link.jitter_ms / 1000.0;
+    // A player that hides the jitter of both links (a swing of twice ±jitter each), as a browser's
+    // would, and waits two frames for FEC.
+    let delay = 0.040 + 4.0 * link.jitter_ms / 1000.0;
     let floor_played = held.floor.play(&clock, delay)?;
     let translated_played = held.translated.play(&clock, delay)?;
     write_wav(plan.out, "floor.wav", &floor_played, start, seconds)?;
@@ -306,12 +307,12 @@ fn usage(server: &HiveProcess) -> Usage {
         .unwrap_or_default()
 }
 
-/// Restarts so far; a tree that cannot be had counts as none.
+/// Restarts so far; metrics that cannot be had count as none.
 async fn restarts(server: &HiveProcess) -> u64 {
-    match server.supervision().await {
-        Ok(tree) => chaos::restarts(&tree),
+    match server.metrics().await {
+        Ok(metrics) => chaos::restarts(&metrics),
         Err(error) => {
-            tracing::warn!(%error, "the supervision tree is not to be had, restarts are not counted");
+            tracing::warn!(%error, "the server's metrics are not to be had, restarts are not counted");
             0
         }
     }

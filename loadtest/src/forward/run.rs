@@ -73,9 +73,9 @@ pub struct ForwardReport {
     /// Received packets per packet that should have been.
     pub delivery_ratio: f64,
     /// Speaker's socket → listener's stack, median, ms.
-    pub latency_p50_ms: f64,
+    pub added_latency_p50_ms: f64,
     /// The same, 99th percentile, ms.
-    pub latency_p99_ms: f64,
+    pub added_latency_p99_ms: f64,
     /// Memory of the server a peer, kB (10³ bytes): what it grew by since nobody was there.
     pub kb_per_peer: f64,
     /// CPU time of the server process in the window, user and system, seconds.
@@ -166,8 +166,8 @@ pub async fn run(options: &ForwardOptions) -> Result<ForwardReport, ForwardError
         packets_forwarded: figures.received,
         packets_per_cpu_second: (figures.received as f64 / cpu.max(0.01)).round(),
         delivery_ratio: figures.received as f64 / expected.max(1) as f64,
-        latency_p50_ms: figures.p50_ms,
-        latency_p99_ms: figures.p99_ms,
+        added_latency_p50_ms: figures.p50_ms,
+        added_latency_p99_ms: figures.p99_ms,
         kb_per_peer: tenth((after.rss_mb - before.rss_mb) * 1000.0 / peers as f64),
         server_cpu_seconds: (cpu * 100.0).round() / 100.0,
         server_rss_mb: tenth(after.rss_mb),
@@ -253,13 +253,13 @@ fn render(report: &ForwardReport) -> String {
         ),
         line(
             "latency p50",
-            format!("{:.2} ms", r.latency_p50_ms),
+            format!("{:.2} ms", r.added_latency_p50_ms),
             "",
             None,
         ),
         line(
             "latency p99",
-            format!("{:.2} ms", r.latency_p99_ms),
+            format!("{:.2} ms", r.added_latency_p99_ms),
             "",
             None,
         ),

@@ -5,14 +5,15 @@ use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
-use webrtc::runtime::{AsyncUdpSocket, RecvMeta, Transmit};
+use webrtc::runtime::{AsyncUdpSocket, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 
 use super::model::{Fate, LinkModel};
 use super::runtime::LinkTraces;
@@ -22,6 +23,9 @@ use super::trace::{Trace, Transit, rtp_id};
 /// Most received datagrams waiting for a peer that does not read; the oldest go first, as in a
 /// kernel's socket buffer.
 const RECEIVE_QUEUE: usize = 4096;
+
+/// Largest datagram that crosses the link.
+const LARGEST: usize = 2048;
 
 /// A datagram on its way.
 #[derive(Debug, Clone)]
@@ -65,6 +69,8 @@ impl LinkSocket {
         socket.set_nonblocking(true)?;
         let socket = UdpSocket::from_std(socket)?;
         let local_addr = socket.local_addr()?;
+        // Turns the kernel's receive timestamps on, and coalescing of datagrams.
+        let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
         let shared = Arc::new(Shared {
             up: Mutex::new(LinkModel::new(settings.reseeded(1))),
             down: Mutex::new(LinkModel::new(settings.reseeded(2))),
@@ -72,7 +78,7 @@ impl LinkSocket {
             traces,
             sent: Notify::new(),
         });
-        let pump = tokio::spawn(pump(socket, shared.clone())).abort_handle();
+        let pump = tokio::spawn(pump(socket, state, shared.clone())).abort_handle();
         Ok(Self {
             shared,
             local_addr,
@@ -148,8 +154,8 @@ fn record(trace: &mut Trace, datagram: &[u8], entered: Instant, left: Option<Ins
 }
 
 /// Receive into the downlink, and let datagrams out of both directions on time.
-async fn pump(socket: UdpSocket, shared: Arc<Shared>) {
-    let mut buffer = vec![0u8; 2048];
+async fn pump(socket: UdpSocket, state: UdpSocketState, shared: Arc<Shared>) {
+    let mut buffer = vec![0u8; state.gro_segments() * LARGEST];
     loop {
         let next_up = shared.up.lock().next_at();
         let next_down = shared.down.lock().next_at();
@@ -158,12 +164,7 @@ async fn pump(socket: UdpSocket, shared: Arc<Shared>) {
             (a, b) => a.or(b),
         };
         tokio::select! {
-            received = socket.recv_from(&mut buffer) => {
-                // An error here is an ICMP answer to an earlier send: the peer's ICE deals with it.
-                if let Ok((length, from)) = received {
-                    enter_downlink(&shared, &buffer[..length], from);
-                }
-            }
+            _ = socket.readable() => receive(&socket, &state, &mut buffer, &shared),
             () = shared.sent.notified() => {}
             () = sleep_until(next) => {}
         }
@@ -186,15 +187,48 @@ async fn pump(socket: UdpSocket, shared: Arc<Shared>) {
     }
 }
 
-fn enter_downlink(shared: &Shared, bytes: &[u8], from: SocketAddr) {
+/// Take everything that the socket has into the downlink.
+fn receive(socket: &UdpSocket, state: &UdpSocketState, buffer: &mut [u8], shared: &Shared) {
+    loop {
+        let mut meta = [RecvMeta::default()];
+        let received = socket.try_io(Interest::READABLE, || {
+            let mut buffers = [IoSliceMut::new(buffer)];
+            state.recv(UdpSockRef::from(socket), &mut buffers, &mut meta)
+        });
+        // An error is an empty socket, or an ICMP answer to an earlier send: the peer's ICE deals
+        // with that.
+        let Ok(1..) = received else {
+            return;
+        };
+        let [meta] = meta;
+        let entered = received_at(&meta);
+        for datagram in buffer[..meta.len].chunks(meta.stride.max(1)) {
+            enter_downlink(shared, datagram, meta.addr, entered);
+        }
+    }
+}
+
+/// When the kernel received a datagram. On loopback that is when the server sent it, however long
+/// this program was kept waiting for a CPU since.
+fn received_at(meta: &RecvMeta) -> Instant {
     let now = Instant::now();
+    let unix_now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let age = match (meta.timestamp, unix_now) {
+        (Some(then), Ok(unix_now)) => unix_now.saturating_sub(then),
+        _ => Duration::ZERO,
+    };
+    // A step of the system clock in between must not move a packet far.
+    now - age.min(Duration::from_secs(1))
+}
+
+fn enter_downlink(shared: &Shared, bytes: &[u8], from: SocketAddr, entered: Instant) {
     let datagram = Datagram {
         bytes: Bytes::copy_from_slice(bytes),
         far_end: from,
-        entered: now,
+        entered,
     };
-    if shared.down.lock().offer(now, datagram) == Fate::Lost {
-        record(&mut shared.traces.lock().down, bytes, now, None);
+    if shared.down.lock().offer(entered, datagram) == Fate::Lost {
+        record(&mut shared.traces.lock().down, bytes, entered, None);
     }
 }
 

@@ -192,6 +192,9 @@ pub struct EventLog {
     pub latest: Option<Instant>,
     /// Whether the server closed the connection.
     pub closed: bool,
+    /// Events that the numbering says there were and that never came.
+    pub missing: u64,
+    last_seq: Option<u64>,
 }
 
 impl EventsClient {
@@ -270,11 +273,30 @@ impl EventLog {
     /// Most malformed messages kept.
     const MALFORMED: usize = 8;
 
+    /// What went wrong with the events, in words.
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults = self.malformed.clone();
+        if self.missing > 0 {
+            faults.push(format!(
+                "{} events are missing by their numbers",
+                self.missing
+            ));
+        }
+        if self.closed {
+            faults.push("the server closed the connection before the end".to_owned());
+        }
+        faults
+    }
+
     /// Write down a message; give the event if it is one.
     fn take(&mut self, at: Instant, text: &str) -> Option<ReceivedEvent> {
         let malformed = match serde_json::from_str::<Envelope>(text) {
             Ok(envelope) if envelope.v == SCHEMA_VERSION => {
                 self.latest = Some(at);
+                if let Some(last) = self.last_seq {
+                    self.missing += envelope.seq.saturating_sub(last + 1);
+                }
+                self.last_seq = self.last_seq.max(Some(envelope.seq));
                 let event = ReceivedEvent {
                     at,
                     envelope: Arc::new(envelope),
@@ -324,5 +346,18 @@ mod tests {
         );
         assert!(log.take(now, "{").is_none());
         assert_eq!(log.malformed.len(), 2);
+    }
+
+    #[test]
+    fn missing_events_are_counted_by_their_numbers() {
+        let mut log = EventLog::default();
+        for seq in [3, 4, 7, 7] {
+            log.take(
+                Instant::now(),
+                &format!(r#"{{"v":1,"type":"x","seq":{seq}}}"#),
+            );
+        }
+        assert_eq!(log.missing, 2);
+        assert_eq!(log.faults().len(), 1);
     }
 }

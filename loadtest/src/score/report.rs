@@ -103,7 +103,7 @@ pub struct Packets {
     pub sent: usize,
     /// Packets of which the links lost a copy.
     pub lost: usize,
-    /// Lost packets that came by retransmission, and frames rebuilt by FEC at the listeners.
+    /// Lost packets that came by retransmission, too late to be played or not.
     pub recovered: usize,
     /// Frames the listeners' players had to conceal.
     pub concealed: usize,
@@ -111,7 +111,7 @@ pub struct Packets {
     pub up: Direction,
     /// The listeners' links.
     pub down: Direction,
-    /// Frames the listeners rebuilt from in-band FEC.
+    /// Frames whose packet came too late or never, rebuilt by the listeners from in-band FEC.
     pub recovered_by_fec: usize,
 }
 
@@ -220,8 +220,11 @@ pub struct Section {
     pub passer_by: Option<PasserBy>,
     /// What the server used.
     pub server: ServerUsage,
-    /// Events that were not of the documented schema.
-    pub malformed_events: Vec<String>,
+    /// How long interpreter packets were on their way by the server's sender reports: about the
+    /// downlink's delay, or the reports are wrong and with them `e2e_ms`.
+    pub interpreter_transit_ms: Summary,
+    /// What is wrong with the events: not of the documented schema, missing, cut off.
+    pub event_faults: Vec<String>,
 }
 
 /// Score a meeting.
@@ -296,7 +299,8 @@ pub fn score(record: &MeetingRecord<'_>) -> Section {
         kills: record.kills.clone(),
         passer_by: record.passer_by,
         server: record.server,
-        malformed_events: record.events.malformed.clone(),
+        interpreter_transit_ms: Summary::of(translation.transit_ms),
+        event_faults: record.events.faults(),
     }
 }
 
@@ -338,15 +342,14 @@ fn packets(record: &MeetingRecord<'_>) -> Packets {
     down.add(of(&record.floor.traces));
     down.add(of(&record.translated.traces));
     let played = || record.floor_played.iter().chain(record.translated_played);
-    let recovered_by_fec = played().map(|played| played.recovered).sum::<usize>();
     Packets {
         sent: up.sent + down.sent,
         lost: up.lost + down.lost,
-        recovered: up.retransmitted + down.retransmitted + recovered_by_fec,
+        recovered: up.retransmitted + down.retransmitted,
         concealed: played().map(|played| played.concealed).sum(),
         up,
         down,
-        recovered_by_fec,
+        recovered_by_fec: played().map(|played| played.recovered).sum(),
     }
 }
 

@@ -140,7 +140,10 @@ pub fn rows(section: &Section, scripted: bool) -> Vec<Row> {
             "0",
             s.floor_gaps_by_server == 0,
         ),
-        Row::told("restarts", s.restarts.to_string()),
+        Row::told(
+            "stages killed, restarts",
+            format!("{}, {}", s.kills.values().sum::<usize>(), s.restarts),
+        ),
         Row::told(
             "server CPU, its engines' CPU",
             format!(

@@ -115,6 +115,8 @@ pub struct TranslationScores {
     pub ttft_committed: Vec<Latency>,
     /// The same, to the first RTP packet of its speech at the listener.
     pub e2e: Vec<Latency>,
+    /// Sample on the wire by the channel's clock → its packet at the listener, ms.
+    pub transit_ms: Vec<f64>,
     /// Translated words in final clauses.
     pub words: usize,
     /// Clauses with a final event.
@@ -152,6 +154,11 @@ pub fn score(
         let spoken = clause
             .spoken_ntp_ms
             .and_then(|ntp_ms| listener.arrival_of(ntp_ms, clock));
+        if let (Some(ntp_ms), Some(at)) = (clause.spoken_ntp_ms, spoken) {
+            scores
+                .transit_ms
+                .push((at - clock.from_unix_ms(ntp_ms)) * 1000.0);
+        }
         if spoken.is_none() && clause.finished.is_some() && !clause.cancelled {
             scores.unspoken += 1;
         }

@@ -89,7 +89,7 @@ const SCRIPT: &[Turn] = &[
     turn(
         0,
         0.4,
-        "Please bring the report to the meeting, and write your questions.",
+        "Please bring your questions to the meeting, and think about the price.",
     ),
     turn(
         1,

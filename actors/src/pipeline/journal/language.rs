@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use hive_models::Lang;
 use hive_models::mt::stable_prefix::StablePrefix;
 
-use super::{Fenced, Journal, Lease, Log};
+use super::{Fenced, Journal, Lease};
 use crate::channel::{ChannelInput, SpokenClause};
 use crate::events::schema::{Caption, CaptionKind, CaptionWord, ErrorNotice, EventBody};
 use crate::pipeline::bell::{Bell, Ears};

@@ -21,7 +21,7 @@ use crate::pipeline::stt::SttModel;
 use crate::pipeline::vad::VadModel;
 use crate::pipeline::{ingest, mt, stage, stt, tts, vad};
 use crate::settings::{ClauseSettings, DeviceSettings, PipelineSettings};
-use crate::supervision::{ChildPath, RootOptions, Strategy, SupervisorHandle, start_root};
+use crate::supervision::{RootOptions, Strategy, SupervisorHandle, start_root};
 
 /// Runs a test on a paused clock.
 pub(super) fn in_virtual_time<T>(test: impl Future<Output = T>) -> T {
@@ -211,13 +211,6 @@ impl Rig {
             self.said += 1;
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-    }
-
-    /// Kills a stage as a panic would; whether it ran.
-    pub(super) fn kill(&self, stage: &str) -> bool {
-        self.root
-            .kill(&ChildPath::root("pipeline").join(stage))
-            .is_ok()
     }
 
     /// The events so far.

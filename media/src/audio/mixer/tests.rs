@@ -288,7 +288,9 @@ fn a_speaker_who_leaves_while_interpreted_does_not_click() {
     for cancelled in [false, true] {
         let mut mixer = ChannelMixer::new(MixerConfig::default());
         mixer.begin_clause(ANN, ClauseId(1)).expect("begins");
-        mixer.push_clause(ANN, ClauseId(1), &[0.6; 48_000]).expect("takes");
+        mixer
+            .push_clause(ANN, ClauseId(1), &[0.6; 48_000])
+            .expect("takes");
         let mut pcm = Vec::new();
         frames(&mut mixer, 5, &mut pcm);
         if cancelled {

@@ -371,6 +371,11 @@ impl Worker {
     }
 
     /// Whether the reader took it. Waits for a slow one, but not past the end of the pool.
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the thread is the child's own and has nothing else to do; tokio's channel has no \
+                  blocking send that also ends with the pool"
+    )]
     fn send(&self, job: &Job, mut chunk: Result<Vec<f32>, SynthesiseError>) -> bool {
         loop {
             chunk = match job.chunks.try_send(chunk) {
