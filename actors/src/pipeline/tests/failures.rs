@@ -36,9 +36,6 @@ fn speech_that_fails_the_recogniser_is_given_up_after_three_tries_and_the_next_i
         rig.speak(&[pause(200), say(1..5), pause(400), say(5..8), pause(400)].concat())
             .await;
         tokio::time::sleep(Duration::from_secs(5)).await;
-        for e in rig.events() {
-            eprintln!("{}", serde_json::to_string(&*e).unwrap());
-        }
         let outcome = rig.finish().await;
         let first: Vec<&str> = outcome.committed["ann-1"]
             .iter()

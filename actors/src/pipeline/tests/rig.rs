@@ -20,7 +20,7 @@ use crate::pipeline::journal::{Journal, Speaker};
 use crate::pipeline::stt::SttModel;
 use crate::pipeline::vad::VadModel;
 use crate::pipeline::{ingest, mt, stage, stt, tts, vad};
-use crate::settings::{ClauseSettings, DeviceSettings, PipelineSettings};
+use crate::settings::{ClauseSettings, DeviceSettings, PipelineSettings, SttSettings};
 use crate::supervision::{RootOptions, Strategy, SupervisorHandle, start_root};
 
 /// Runs a test on a paused clock.
@@ -143,7 +143,13 @@ impl Rig {
     pub(super) async fn idle() -> Rig {
         let bus = Arc::new(EventBus::new("room".into()));
         let events = bus.receiver();
+        // The tests count on these, so they do not follow the defaults.
         let settings = PipelineSettings {
+            stt: SttSettings {
+                step: Duration::from_millis(96),
+                agreement_steps: 2,
+                ..SttSettings::default()
+            },
             clause: ClauseSettings {
                 max_words: 6,
                 min_words: 4,
