@@ -17,7 +17,7 @@ fn answer_to(server: &Server, bytes: &[u8]) -> String {
 
 #[test]
 fn what_is_no_http_or_never_ends_is_turned_away() {
-    let server = Server::start("http:\n  bind: 127.0.0.1:0\n  header_timeout: 200ms\n");
+    let server = Server::start("http:\n  bind: 127.0.0.1:0\n  header_timeout: 1s\n");
     let garbage = answer_to(
         &server,
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03garbage\r\n\r\n",

@@ -102,8 +102,12 @@ fn the_tree_shows_the_room_and_a_killed_actor_comes_back() {
         .send();
     assert_eq!(killed.status, 204, "{killed:?} of {paths:?}");
     let told =
-        events.find(|event| event["type"] == "supervision" && event["path"] == victim.as_str());
-    assert_eq!(told["kind"], "restarted", "{told}");
+        events.find(|event| event["path"] == victim.as_str() && event["kind"] == "restarted");
+    assert_eq!(
+        (&told["type"], &told["restarts"]),
+        (&"supervision".into(), &1.into()),
+        "{told}"
+    );
     let nobody = json!({ "path": "hive/nobody" });
     let unknown = server
         .request("POST", "/supervision/kill")

@@ -1,6 +1,6 @@
 //! Values that have the right shape but cannot work.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use super::{Config, SHORTEST_SECRET};
 
@@ -47,7 +47,6 @@ impl Config {
             }
         }
         for (path, value) in [
-            ("http.header_timeout", self.http.header_timeout),
             ("http.request_timeout", self.http.request_timeout),
             ("http.events.ping_interval", self.http.events.ping_interval),
             ("media.idle_timeout", self.media.idle_timeout),
@@ -56,6 +55,12 @@ impl Config {
             if value.is_zero() {
                 complain(path, "must be longer than nothing".to_owned());
             }
+        }
+        if self.http.header_timeout < Duration::from_secs(1) {
+            complain(
+                "http.header_timeout",
+                "must be at least 1s: the clock behind it ticks twice a second".to_owned(),
+            );
         }
         if self.http.max_body < 4096 {
             complain(
@@ -200,7 +205,6 @@ impl Config {
 mod tests {
     use super::*;
     use crate::config::Secret;
-    use std::time::Duration;
 
     fn paths(config: &Config) -> Vec<String> {
         config
