@@ -22,6 +22,9 @@ use crate::link::LinkSettings;
 use crate::link::runtime::LinkTraces;
 use crate::link::trace::RtpId;
 
+/// How far a sender report and the clock of an event may disagree: 2 ms in ticks of 48 kHz.
+const AGREEMENT: f64 = 96.0;
+
 /// A packet that arrived.
 #[derive(Debug, Clone)]
 pub struct ReceivedPacket {
@@ -176,7 +179,7 @@ impl Recording {
         ssrcs
     }
 
-    /// Arrival of the first packet whose sound is at or after a moment of the server's wall clock.
+    /// Arrival of the first packet with sound of or after a moment of the server's wall clock.
     ///
     /// Sender reports relate the two clocks (RFC 3550 section 6.4.1); the report nearest to the
     /// moment is used. `unix_ms` is the moment, the result is in seconds on `clock`. None without
@@ -194,11 +197,13 @@ impl Recording {
             .peekable();
         let at_report = nearest(stream.peek()?.timestamp, report.rtp);
         let sought = at_report as f64 + (moment - clock.from_ntp(report.ntp)) * f64::from(RATE);
-        // A packet whose frame holds the moment begins up to a frame before it.
+        // A packet whose frame holds the moment begins up to a frame before it; one that ends with
+        // it, as nearly as the clocks can be told to agree, does not.
+        let earliest = sought + AGREEMENT - crate::audio::FRAME as f64;
         stream
-            .filter(|packet| packet.timestamp as f64 > sought - crate::audio::FRAME as f64)
-            .min_by_key(|packet| packet.timestamp)
+            .filter(|packet| packet.timestamp as f64 > earliest)
             .map(|packet| clock.seconds(packet.at))
+            .min_by(f64::total_cmp)
     }
 
     /// What the listener heard, a stream an SSRC, with a player that waits `delay` seconds.
@@ -259,8 +264,10 @@ mod tests {
         };
         // Sound of 1.5 s begins packet 25, which arrives 60 ms later.
         let unix_ms = (1.5 - clock.from_unix_ms(0.0)) * 1000.0;
-        let at = recording.arrival_of(unix_ms + 0.5, &clock).unwrap();
-        assert!((at - 1.56).abs() < 0.001, "{at}");
+        for off_ms in [-0.5, 0.5, 15.0] {
+            let at = recording.arrival_of(unix_ms + off_ms, &clock).unwrap();
+            assert!((at - 1.56).abs() < 0.001, "{off_ms}: {at}");
+        }
         assert_eq!(recording.arrival_of(unix_ms + 60_000.0, &clock), None);
     }
 }
