@@ -1,7 +1,7 @@
 //! Speech whose words and word times are known before anybody recognises it.
 //!
 //! Three sources give a [`Clip`]: flite synthesises it ([`flite`]), a human reading ships with
-//! Debian ([`librivox`]), or a user brings a WAV file and its text ([`file`]). A [`Meeting`] lays
+//! Debian ([`librivox`]), or a user brings a WAV file and its text ([`mod@file`]). A [`Meeting`] lays
 //! clips on a common clock, one [`SpeakerTrack`] a speaker.
 
 pub mod align;
