@@ -148,7 +148,6 @@ impl Rig {
             stt: SttSettings {
                 step: Duration::from_millis(96),
                 agreement_steps: 2,
-                ..SttSettings::default()
             },
             clause: ClauseSettings {
                 max_words: 6,
@@ -161,7 +160,7 @@ impl Rig {
             identity: "ann".into(),
             lang: Lang::EN,
         };
-        let journal = Arc::new(Journal::new(speaker, settings, bus));
+        let journal = Arc::new(Journal::new(speaker, settings, bus, Arc::default()));
         let device = Device::inline(DeviceSettings::default());
         let readers = Readers::default();
         let prefixer = Arc::new(Prefixer::default());
