@@ -140,10 +140,11 @@ impl Hall {
         }
     }
 
-    /// Closes a room that has been empty for long.
+    /// Lets go of who left, and closes a room that has been empty for long.
     pub(crate) fn collect(&self, room: &Arc<Room>) {
         {
             let mut state = room.state.lock();
+            state.let_go(Instant::now());
             let timeout = self.settings.rooms.empty_timeout;
             if state.closed
                 || state
@@ -224,11 +225,11 @@ impl Hall {
         }
     }
 
-    /// Where a peer is and whose it is.
-    pub(crate) fn whose(&self, peer: PeerId) -> Option<(Arc<Room>, Arc<str>)> {
+    /// Whose a peer is.
+    pub(crate) fn whose(&self, peer: PeerId) -> Option<Arc<str>> {
         let sessions = self.sessions.lock();
         let held = sessions.values().find(|held| held.peer == peer)?;
-        Some((held.room.clone(), held.identity.clone()))
+        Some(held.identity.clone())
     }
 
     /// The peers of all sessions on a worker.
@@ -245,7 +246,6 @@ impl Hall {
         let (room, identity) = (&held.room, &held.identity);
         let left = {
             let mut state = room.state.lock();
-            let state = &mut *state;
             let Some(participant) = state.participants.get_mut(identity) else {
                 return;
             };
@@ -255,17 +255,10 @@ impl Hall {
                 .as_ref()
                 .is_some_and(|publishing| publishing.peer == held.peer)
             {
-                participant.publishing = None;
-                for channel in state.channels.values() {
-                    channel.leave(identity);
-                }
+                participant.hung_up = Some(Instant::now());
             }
-            let left = participant.is_gone().then(|| participant.info(identity));
-            if left.is_some() {
-                state.participants.remove(identity);
-                state.note_if_empty();
-            }
-            left
+            let left = participant.is_gone() && std::mem::take(&mut participant.joined);
+            left.then(|| participant.info(identity))
         };
         if let Some(info) = left {
             metrics::gauge!("hive_participants").decrement(1.0);

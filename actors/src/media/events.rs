@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::StreamExt;
-use hive_media::{CloseReason, MediaEvent, PeerId};
+use hive_media::{CloseReason, MediaEvent, PeerId, RoomId};
 
 use crate::events::schema::{ActiveSpeaker, EventBody, Speakers};
 use crate::hall::Hall;
@@ -45,26 +45,23 @@ async fn run(hall: Arc<Hall>, inbox: Inbox<Notice>, child: ChildContext) -> Resu
                 }
                 hall.peer_gone(peer);
             }
-            MediaEvent::Levels { speakers, .. } => tell_levels(&hall, &speakers),
+            MediaEvent::Levels { room, speakers } => tell_levels(&hall, room, &speakers),
         }
     }
     Err(StageError::Closed)
 }
 
-fn tell_levels(hall: &Hall, speakers: &[(PeerId, u8)]) {
-    let mut room = None;
-    let mut active = Vec::new();
-    for (peer, level_dbov) in speakers {
-        let Some((of, identity)) = hall.whose(*peer) else {
-            continue;
-        };
-        room = Some(of);
-        active.push(ActiveSpeaker {
+fn tell_levels(hall: &Hall, room: RoomId, speakers: &[(PeerId, u8)]) {
+    let Some(room) = hall.rooms().into_iter().find(|known| known.id == room) else {
+        return;
+    };
+    let active = speakers.iter().filter_map(|(peer, level_dbov)| {
+        let identity = hall.whose(*peer)?;
+        Some(ActiveSpeaker {
             identity,
             level_dbov: *level_dbov,
-        });
-    }
-    if let Some(room) = room {
-        room.bus.emit(EventBody::Speakers(Speakers { active }));
-    }
+        })
+    });
+    let active = active.collect();
+    room.bus.emit(EventBody::Speakers(Speakers { active }));
 }

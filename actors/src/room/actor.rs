@@ -47,9 +47,9 @@ async fn run(hall: Arc<Hall>, room: Arc<Room>, child: ChildContext) -> Result<()
     let channels = above.supervisor(&above.path().join("channels"));
     let participants = above.supervisor(&above.path().join("participants"));
     loop {
+        hall.collect(&room);
         fit_channels(&room, &channels).await?;
         fit_participants(&hall, &room, &participants).await?;
-        hall.collect(&room);
         tokio::select! {
             ring = listening.ring() => ring?,
             () = tokio::time::sleep(EMPTY_CHECK) => {}

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
 
 use hive_media::{PeerId, RoomId};
 use hive_models::Lang;
@@ -15,6 +16,12 @@ use crate::events::schema::{EventBody, ParticipantInfo, Participants, Participan
 use crate::pipeline::bell::{Bell, Ears};
 use crate::pipeline::journal::Journal;
 use crate::service::{SessionId, Wants};
+
+/// How long it takes, after the last packet, until its silence has been made up and judged.
+const LAST_WORDS: Duration = Duration::from_millis(1_500);
+
+/// What is not interpreted so long after a speaker left will not be.
+const LAST_WORDS_LIMIT: Duration = Duration::from_secs(8);
 
 /// A room.
 #[derive(Debug)]
@@ -37,6 +44,8 @@ pub(crate) struct RoomState {
     /// What each event subscription wants.
     wants: BTreeMap<u64, Wants>,
     next_subscription: u64,
+    /// How many utterances each identity has made here.
+    numbering: BTreeMap<Arc<str>, Arc<AtomicU64>>,
     /// Since when nobody is here.
     pub(crate) empty_since: Option<Instant>,
     /// Whether the room is on its way out and takes nobody.
@@ -47,7 +56,11 @@ pub(crate) struct RoomState {
 #[derive(Debug)]
 pub(crate) struct Participant {
     pub(crate) name: Option<String>,
+    /// Whether the others were told that they came.
+    pub(crate) joined: bool,
     pub(crate) publishing: Option<Publishing>,
+    /// When `publishing` ended, if it did: what they said last is still interpreted.
+    pub(crate) hung_up: Option<Instant>,
     pub(crate) listening: BTreeMap<PeerId, Listening>,
     /// The microphone (or none) for which the participant's actors were started, if they were.
     pub(crate) started: Option<Option<PeerId>>,
@@ -165,10 +178,46 @@ impl RoomState {
         participant
     }
 
-    /// Who is here.
-    pub(crate) fn infos(&self) -> Vec<ParticipantInfo> {
+    /// The counter of an identity's utterances.
+    pub(crate) fn numbering(&mut self, identity: &Arc<str>) -> Arc<AtomicU64> {
+        self.numbering.entry(identity.clone()).or_default().clone()
+    }
+
+    /// Those who have a session.
+    pub(crate) fn present(&self) -> impl Iterator<Item = (&Arc<str>, &Participant)> {
         self.participants
             .iter()
+            .filter(|(_, participant)| !participant.is_gone())
+    }
+
+    /// Lets go of microphones that were hung up, once the last words are interpreted, and of
+    /// participants of whom nothing is left.
+    pub(crate) fn let_go(&mut self, now: Instant) {
+        for (identity, participant) in &mut self.participants {
+            let Some(hung_up) = participant.hung_up else {
+                continue;
+            };
+            let since = now.saturating_duration_since(hung_up);
+            let idle = participant
+                .publishing
+                .as_ref()
+                .is_none_or(|p| p.journal.is_idle());
+            if since >= LAST_WORDS_LIMIT || (since >= LAST_WORDS && idle) {
+                participant.publishing = None;
+                participant.hung_up = None;
+                for channel in self.channels.values() {
+                    channel.leave(identity);
+                }
+            }
+        }
+        self.participants
+            .retain(|_, who| who.publishing.is_some() || !who.listening.is_empty());
+        self.note_if_empty();
+    }
+
+    /// Who is here.
+    pub(crate) fn infos(&self) -> Vec<ParticipantInfo> {
+        self.present()
             .map(|(identity, participant)| participant.info(identity))
             .collect()
     }
@@ -182,13 +231,12 @@ impl RoomState {
 
     /// Whether somebody in the room speaks a language.
     pub(crate) fn is_spoken(&self, lang: Lang) -> bool {
-        let publishing = self
-            .participants
-            .values()
-            .filter_map(|p| p.publishing.as_ref());
-        publishing
-            .into_iter()
-            .any(|publishing| publishing.journal.speaker().lang == lang)
+        let speaks = |participant: &Participant| {
+            let publishing = participant.publishing.as_ref();
+            participant.is_publishing()
+                && publishing.is_some_and(|p| p.journal.speaker().lang == lang)
+        };
+        self.participants.values().any(speaks)
     }
 }
 
@@ -197,7 +245,9 @@ impl Participant {
         let (bell, ears) = Bell::new("participant");
         Participant {
             name: None,
+            joined: false,
             publishing: None,
+            hung_up: None,
             listening: BTreeMap::new(),
             started: None,
             bell,
@@ -210,9 +260,14 @@ impl Participant {
         self.bell.ring();
     }
 
-    /// Whether any session is left.
+    /// Whether they speak now.
+    pub(crate) fn is_publishing(&self) -> bool {
+        self.publishing.is_some() && self.hung_up.is_none()
+    }
+
+    /// Whether no session is left.
     pub(crate) fn is_gone(&self) -> bool {
-        self.publishing.is_none() && self.listening.is_empty()
+        !self.is_publishing() && self.listening.is_empty()
     }
 
     /// What others may know.
@@ -225,7 +280,7 @@ impl Participant {
         ParticipantInfo {
             identity: identity.clone(),
             name: self.name.clone(),
-            publishing: self.publishing.is_some(),
+            publishing: self.is_publishing(),
             lang: speaks.or(hears).map(|lang| lang.to_string()),
         }
     }

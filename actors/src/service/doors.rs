@@ -43,7 +43,8 @@ impl Service {
             lang: request.lang,
         };
         let settings = self.hall.settings.pipeline.clone();
-        let journal = Arc::new(Journal::new(speaker, settings, room.bus.clone()));
+        let numbering = room.state.lock().numbering(&identity);
+        let journal = Arc::new(Journal::new(speaker, settings, room.bus.clone(), numbering));
         let tap = journal.clone();
         worker.tap(track, Some(Box::new(move |frame| tap.push_packet(frame))));
 
@@ -67,9 +68,10 @@ impl Service {
                 worker.close(peer);
                 return Err(SessionError::RoomRestarted);
             }
-            let new = !state.participants.contains_key(&identity);
             let participant = state.participant(&identity, request.name);
+            let new = !std::mem::replace(&mut participant.joined, true);
             let former = participant.publishing.replace(publishing);
+            participant.hung_up = None;
             let own: Vec<PeerId> = participant.listening.keys().copied().collect();
             (former, own, participant.info(&identity), new)
         };
@@ -105,21 +107,17 @@ impl Service {
         let session = SessionId::random();
         let worker = self.hall.worker(&room);
         // The listener is counted before the channel is asked for, so that it is not taken away.
-        let (own, new) = {
+        let own = {
             let mut state = room.state.lock();
             if state.closed {
                 return Err(SessionError::RoomRestarted);
             }
-            let new = !state.participants.contains_key(&identity);
             let participant = state.participant(&identity, request.name);
             participant.listening.insert(peer, Listening { lang });
-            (
-                participant
-                    .publishing
-                    .as_ref()
-                    .map(|publishing| publishing.peer),
-                new,
-            )
+            participant
+                .publishing
+                .as_ref()
+                .map(|publishing| publishing.peer)
         };
         let held = Held {
             room: room.clone(),
@@ -153,13 +151,14 @@ impl Service {
         }
         let etag = etag(&accepted.ice_ufrag);
         self.hall.retag(&session, &etag);
-        let info = room
-            .state
-            .lock()
-            .participants
-            .get(&identity)
-            .map(|known| known.info(&identity));
-        if let Some(info) = info {
+        let told = {
+            let mut state = room.state.lock();
+            state.participants.get_mut(&identity).map(|participant| {
+                let new = !std::mem::replace(&mut participant.joined, true);
+                (participant.info(&identity), new)
+            })
+        };
+        if let Some((info, new)) = told {
             self.joined(&room, info, new);
         }
         Ok(Session {
@@ -210,7 +209,8 @@ impl Service {
     fn check_place(&self, room: &Room, identity: &Arc<str>) -> Result<(), SessionError> {
         let max = self.hall.settings.rooms.max_participants;
         let state = room.state.lock();
-        if !state.participants.contains_key(identity) && state.participants.len() >= max {
+        let others = state.present().filter(|(who, _)| *who != identity).count();
+        if others >= max {
             return Err(SessionError::RoomFull { max });
         }
         Ok(())

@@ -152,7 +152,7 @@ impl Service {
         let rooms = self.hall.rooms();
         let participants = rooms
             .iter()
-            .map(|room| room.state.lock().participants.len())
+            .map(|room| room.state.lock().present().count())
             .sum();
         ServiceStats {
             rooms: rooms.len(),

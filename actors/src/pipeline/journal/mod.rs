@@ -21,6 +21,7 @@ mod vad;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use hive_models::Lang;
 use hive_models::stt::CmnState;
@@ -120,7 +121,14 @@ struct Log {
 
 impl Journal {
     /// Empty logs.
-    pub(crate) fn new(speaker: Speaker, settings: PipelineSettings, bus: Arc<EventBus>) -> Self {
+    /// `utterances` counts this identity's utterances, over all their microphones, so that no two of
+    /// a room have the same name.
+    pub(crate) fn new(
+        speaker: Speaker,
+        settings: PipelineSettings,
+        bus: Arc<EventBus>,
+        utterances: Arc<AtomicU64>,
+    ) -> Self {
         let (ingest, ingest_ears) = Bell::new("ingest");
         let (vad, vad_ears) = Bell::new("vad");
         let (stt, stt_ears) = Bell::new("stt");
@@ -128,7 +136,7 @@ impl Journal {
             ingested: 0,
             pcm: PcmLog::default(),
             vad: VadLog::new(&settings.vad, 0),
-            stt: SttLog::new(CmnState::default()),
+            stt: SttLog::new(CmnState::default(), utterances),
             languages: BTreeMap::new(),
             floors: BTreeMap::new(),
             floor_next: 0,
@@ -214,6 +222,23 @@ impl Journal {
     /// Lets these channels hear the speaker's floor, and no others.
     pub(crate) fn set_floors(&self, channels: &[(Lang, Arc<dyn ChannelInput>)]) {
         self.log.lock().floors = channels.iter().cloned().collect();
+    }
+
+    /// Whether everything that came in has come out: nothing is being said, recognised, translated or
+    /// spoken.
+    pub(crate) fn is_idle(&self) -> bool {
+        let languages: Vec<Lang> = {
+            let log = self.log.lock();
+            let read = log.ingested == self.arrivals.lock().packets.end();
+            let recognised = !log.recognising || log.vad.segments.is_empty();
+            if !read || !recognised || log.languages.values().any(|l| !l.clauses.is_empty()) {
+                return false;
+            }
+            log.languages.keys().copied().collect()
+        };
+        languages
+            .into_iter()
+            .all(|lang| self.mt_next(lang).is_none())
     }
 
     /// Packets that were overwritten before `ingest` read them.

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use hive_models::stt::agreement::LocalAgreement;
@@ -49,7 +50,8 @@ pub(crate) struct Clause {
 
 #[derive(Debug)]
 pub(crate) struct SttLog {
-    next: u64,
+    /// How many utterances there have been.
+    count: Arc<AtomicU64>,
     /// The speaker's channel as the last utterance left it; what the open one was started with.
     cmn: CmnState,
     pub(super) open: Option<Open>,
@@ -107,9 +109,9 @@ pub(crate) enum SttWork {
 }
 
 impl SttLog {
-    pub(super) fn new(cmn: CmnState) -> Self {
+    pub(super) fn new(cmn: CmnState, count: Arc<AtomicU64>) -> Self {
         SttLog {
-            next: 1,
+            count,
             cmn,
             open: None,
             utterances: VecDeque::new(),
@@ -130,7 +132,7 @@ impl SttLog {
     pub(super) fn here(&self) -> (u64, usize) {
         match self.utterances.back() {
             Some(last) if !last.closed => (last.n, last.clauses.len() - 1),
-            _ => (self.next, 0),
+            _ => (self.count.load(Ordering::Relaxed) + 1, 0),
         }
     }
 }
@@ -142,8 +144,7 @@ impl Journal {
         let log = &mut *self.log.lock();
         let segment = *log.vad.segments.front()?;
         if log.stt.open.is_none() {
-            let n = log.stt.next;
-            log.stt.next += 1;
+            let n = log.stt.count.fetch_add(1, Ordering::Relaxed) + 1;
             log.stt.open = Some(Open {
                 n,
                 start: segment.start,

@@ -65,7 +65,12 @@ fn english_goes_in_and_spanish_comes_out() {
             identity: "ann".into(),
             lang: Lang::EN,
         };
-        let journal = Arc::new(Journal::new(speaker, settings.pipeline.clone(), bus));
+        let journal = Arc::new(Journal::new(
+            speaker,
+            settings.pipeline.clone(),
+            bus,
+            Arc::default(),
+        ));
         let recorder = Arc::new(Recorder::default());
         journal.set_listening(true);
         journal.set_recognising(true);
