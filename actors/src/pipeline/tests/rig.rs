@@ -160,7 +160,7 @@ impl Rig {
             identity: "ann".into(),
             lang: Lang::EN,
         };
-        let journal = Arc::new(Journal::new(speaker, settings, bus));
+        let journal = Arc::new(Journal::new(speaker, settings, bus, Arc::default()));
         let device = Device::inline(DeviceSettings::default());
         let readers = Readers::default();
         let prefixer = Arc::new(Prefixer::default());
