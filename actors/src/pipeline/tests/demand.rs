@@ -147,7 +147,8 @@ fn what_runs_for_a_speaker_is_what_is_wanted_of_them() {
 fn a_pipeline_is_idle_once_what_was_said_last_has_been_spoken() {
     in_virtual_time(async {
         let mut rig = Rig::start().await;
-        rig.speak(&[pause(200), say(1..4), pause(100)].concat()).await;
+        rig.speak(&[pause(200), say(1..4), pause(100)].concat())
+            .await;
         assert!(!rig.journal.is_idle(), "an utterance is open");
         rig.speak(&pause(600)).await;
         assert!(rig.journal.is_idle());
