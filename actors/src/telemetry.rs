@@ -109,17 +109,19 @@ pub(crate) fn describe() {
     );
 }
 
-/// How old the end of a word is when an event shows it.
-pub(crate) fn word_latency(kind: CaptionKind, age_ms: f64) {
-    let name = if kind == CaptionKind::Partial {
-        CAPTION
-    } else {
-        COMMIT
-    };
-    histogram!(name).record((age_ms / 1e3).max(0.0));
+/// How old the end of a word is when an event shows it: for the first time, and for good.
+pub(crate) fn word_latency(first: bool, committed: bool, age_ms: f64) {
+    let seconds = (age_ms / 1e3).max(0.0);
+    if first {
+        histogram!(CAPTION).record(seconds);
+    }
+    if committed {
+        histogram!(COMMIT).record(seconds);
+    }
 }
 
-/// How old the end of a clause is when its translation is there.
+/// How old the end of a clause was when the first of its translation was there; that may have been
+/// before the end.
 pub(crate) fn first_token(lang: Lang, age_ms: f64) {
     histogram!(TTFT, "lang" => lang.to_string()).record((age_ms / 1e3).max(0.0));
 }

@@ -41,14 +41,16 @@ impl Journal {
         let mut caption = self.caption(utterance, kind, from, self.caption_words(log, from, words));
         caption.audio_start_ms = bounds.map(|bounds| bounds.0);
         caption.audio_end_ms = bounds.map(|bounds| bounds.1);
-        if kind != CaptionKind::Final {
+        if let Some(open) = log.stt.open.as_mut() {
+            let ages = |word: &CaptionWord| word.end_ms.and_then(|end| self.age_ms(end, now));
             for word in &caption.words {
-                if let Some(age) = word.end_ms.and_then(|end| self.age_ms(end, now)) {
-                    telemetry::word_latency(kind, age);
+                // A word counts when it is first shown, though it may be shown as another one later.
+                let first = word.i >= open.shown;
+                open.shown = open.shown.max(word.i + 1);
+                if let Some(age) = ages(word) {
+                    telemetry::word_latency(first, kind == CaptionKind::Committed, age);
                 }
             }
-        }
-        if let Some(open) = log.stt.open.as_mut() {
             caption.compute_ms = std::mem::take(&mut open.compute).as_secs_f64() * 1e3;
         }
         self.bus.emit(EventBody::Caption(caption));

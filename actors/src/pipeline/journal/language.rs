@@ -24,6 +24,8 @@ pub(crate) struct LanguageLog {
     stable: usize,
     /// How many source words were translated last, and whether the clause was over.
     seen: (usize, bool),
+    /// When the first of the clause's translation was there.
+    first: Option<Instant>,
     compute: Duration,
     /// Clauses that are not wholly handed to the channel yet.
     pub(super) clauses: VecDeque<Translated>,
@@ -68,6 +70,7 @@ impl LanguageLog {
             prefix: StablePrefix::new(2),
             stable: 0,
             seen: (0, false),
+            first: None,
             compute: Duration::ZERO,
             clauses: VecDeque::new(),
             next: 0,
@@ -83,6 +86,7 @@ impl LanguageLog {
         self.prefix = StablePrefix::new(2);
         self.stable = 0;
         self.seen = (0, false);
+        self.first = None;
     }
 }
 
@@ -182,6 +186,7 @@ impl Journal {
         };
         language.seen = (work.words, work.over);
         language.compute += compute;
+        language.first.get_or_insert(now);
         let id: Arc<str> = format!("{}.{}", utterance.name, work.at.1).into();
         let update = if work.over {
             language.prefix.finish(translation)
@@ -217,7 +222,8 @@ impl Journal {
             return Ok(());
         }
         let source_end_ms = clause.over.map_or(0.0, |over| over.1);
-        if let Some(age) = self.age_ms(source_end_ms, now) {
+        let first = language.first.unwrap_or(now);
+        if let Some(age) = self.age_ms(source_end_ms, first) {
             telemetry::first_token(lang, age);
         }
         caption.kind = CaptionKind::Final;

@@ -70,6 +70,8 @@ pub(super) struct Open {
     hypotheses: u32,
     /// The tail that was shown last.
     tail: Vec<Word>,
+    /// Words that have been shown, certain or not.
+    pub(super) shown: usize,
     /// Compute time since the last caption.
     pub(super) compute: Duration,
     failures: u32,
@@ -152,6 +154,7 @@ impl Journal {
                 agreement: LocalAgreement::new(2),
                 hypotheses: 0,
                 tail: Vec::new(),
+                shown: 0,
                 compute: Duration::ZERO,
                 failures: 0,
             });
