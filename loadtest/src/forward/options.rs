@@ -23,10 +23,10 @@ pub struct ForwardOptions {
     /// Bytes of payload a packet.
     #[arg(long, default_value_t = 160, value_parser = clap::value_parser!(u16).range(16..=1100))]
     pub bytes: u16,
-    /// Write the figures as JSON to this file too.
+    /// Where the figures go as JSON instead of DIR/report.json.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
-    /// Directory for the server's configuration and log.
+    /// Directory for the report and the server's configuration and log.
     #[arg(long, default_value = "demo-out/forward", value_name = "DIR")]
     pub out: PathBuf,
     /// The `hive` binary; by default the one beside this program.

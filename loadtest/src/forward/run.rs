@@ -175,14 +175,15 @@ pub async fn run(options: &ForwardOptions) -> Result<ForwardReport, ForwardError
         options: options.clone(),
     };
     print!("{}", render(&report));
-    if let Some(path) = &options.report {
-        let write = |source| ForwardError::Write {
-            path: path.clone(),
-            source,
-        };
-        let json = serde_json::to_string_pretty(&report).map_err(|e| write(e.into()))?;
-        std::fs::write(path, json + "\n").map_err(write)?;
-    }
+    let default_path = || options.out.join("report.json");
+    let path = options.report.clone().unwrap_or_else(default_path);
+    let write = |source| ForwardError::Write {
+        path: path.clone(),
+        source,
+    };
+    let json = serde_json::to_string_pretty(&report).map_err(|e| write(e.into()))?;
+    std::fs::write(&path, json + "\n").map_err(write)?;
+    println!("The report is {}.", path.display());
     Ok(report)
 }
 
@@ -252,13 +253,13 @@ fn render(report: &ForwardReport) -> String {
             Some(r.delivery_ratio >= 0.999),
         ),
         line(
-            "latency p50",
+            "added latency p50",
             format!("{:.2} ms", r.added_latency_p50_ms),
             "",
             None,
         ),
         line(
-            "latency p99",
+            "added latency p99",
             format!("{:.2} ms", r.added_latency_p99_ms),
             "",
             None,

@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use serde::Serialize;
 
 use crate::audio::opus::Frame;
 use crate::clock::Clock;
 use crate::link::runtime::LinkTraces;
 use crate::peer::listener::Recording;
 use crate::peer::publisher::SentPacket;
+
+use super::summary::tenth;
 
 /// A silence longer than this is a gap, seconds.
 pub const GAP: f64 = 0.060;
@@ -38,15 +41,30 @@ pub struct ForwardingScores {
     /// Silences over [`GAP`] at the listener, for whatever reason.
     pub gaps_heard: usize,
     /// Silences over [`GAP`] leaving the server while it held packets to forward.
-    pub gaps_by_server: usize,
-    /// Longest of the latter, ms.
-    pub longest_gap_ms: f64,
+    pub gaps_by_server: Vec<ServerGap>,
+}
+
+/// A silence leaving the server while it held packets to forward.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct ServerGap {
+    /// When it began, seconds of the meeting.
+    pub at: f64,
+    /// Its length, ms.
+    pub ms: f64,
+    /// Which speaker's stream, by number.
+    pub speaker: usize,
 }
 
 /// Compare a floor listener's recording with what speakers sent.
 ///
-/// A packet is recognised by its payload, which forwarding does not change.
-pub fn score(published: &[Published<'_>], floor: &Recording, clock: &Clock) -> ForwardingScores {
+/// A packet is recognised by its payload, which forwarding does not change. `start` is when the
+/// meeting began, seconds on `clock`.
+pub fn score(
+    published: &[Published<'_>],
+    floor: &Recording,
+    clock: &Clock,
+    start: f64,
+) -> ForwardingScores {
     let mut scores = ForwardingScores::default();
     let by_payload = payloads(published, clock);
     // Which speaker each forwarded stream carries, by votes of its packets.
@@ -79,7 +97,7 @@ pub fn score(published: &[Published<'_>], floor: &Recording, clock: &Clock) -> F
             .iter()
             .filter(|packet| packet.id.ssrc == ssrc)
             .map(|packet| clock.seconds(packet.at));
-        scores.gaps_heard += gaps(sorted(arrivals), None).0;
+        scores.gaps_heard += gaps(&sorted(arrivals), None).len();
         let Some((speaker, _)) = votes.into_iter().max_by_key(|(_, votes)| *votes) else {
             continue;
         };
@@ -90,10 +108,15 @@ pub fn score(published: &[Published<'_>], floor: &Recording, clock: &Clock) -> F
             .filter_map(|sent| up.up.arrival(sent.id)?.left)
             .map(|at| clock.seconds(at));
         let left = down.down.entries(ssrc).map(|at| clock.seconds(at));
-        let (count, longest) = gaps(sorted(left), Some(&sorted(reached)));
-        scores.gaps_by_server += count;
-        scores.longest_gap_ms = scores.longest_gap_ms.max(longest * 1000.0);
+        for (began, length) in gaps(&sorted(left), Some(&sorted(reached))) {
+            scores.gaps_by_server.push(ServerGap {
+                at: tenth(began - start),
+                ms: tenth(length * 1000.0),
+                speaker,
+            });
+        }
     }
+    scores.gaps_by_server.sort_by(|a, b| a.at.total_cmp(&b.at));
     scores
 }
 
@@ -134,13 +157,12 @@ fn origin(
     possible.next().is_none().then_some((*speaker, *index))
 }
 
-/// Gaps in ascending times: how many, and the longest, seconds.
+/// Gaps in ascending times: when each began and how long it was, seconds.
 ///
 /// With `waiting` (ascending arrival times at the server), a gap begins when the first packet that
 /// was not forwarded within it reached the server: silence for want of packets is none.
-fn gaps(times: Vec<f64>, waiting: Option<&[f64]>) -> (usize, f64) {
-    let mut count = 0;
-    let mut longest = 0f64;
+fn gaps(times: &[f64], waiting: Option<&[f64]>) -> Vec<(f64, f64)> {
+    let mut found = Vec::new();
     for pair in times.windows(2) {
         let (from, to) = (pair[0], pair[1]);
         let begins = match waiting {
@@ -150,13 +172,13 @@ fn gaps(times: Vec<f64>, waiting: Option<&[f64]>) -> (usize, f64) {
                 waiting.get(next).copied()
             }
         };
-        let gap = begins.map_or(0.0, |begins| to - begins);
-        if gap > GAP {
-            count += 1;
-            longest = longest.max(gap);
+        if let Some(begins) = begins
+            && to - begins > GAP
+        {
+            found.push((begins, to - begins));
         }
     }
-    (count, longest)
+    found
 }
 
 #[cfg(test)]
@@ -165,17 +187,14 @@ mod tests {
 
     #[test]
     fn a_silence_without_packets_to_forward_is_not_the_servers() {
-        let left = vec![0.0, 0.02, 0.04, 0.30, 0.32];
-        assert_eq!(gaps(left.clone(), None).0, 1);
+        let left = [0.0, 0.02, 0.04, 0.30, 0.32];
+        assert_eq!(gaps(&left, None).len(), 1);
         // The link lost what was sent between: nothing reached the server before 0.299.
-        assert_eq!(
-            gaps(left.clone(), Some(&[0.0, 0.019, 0.039, 0.299, 0.319])).0,
-            0
-        );
+        assert!(gaps(&left, Some(&[0.0, 0.019, 0.039, 0.299, 0.319])).is_empty());
         // The packet of 0.06 reached it and waited.
-        let (count, longest) = gaps(left, Some(&[0.0, 0.019, 0.039, 0.06, 0.319]));
-        assert_eq!(count, 1);
-        assert!((longest - 0.24).abs() < 1e-9);
+        let waited = gaps(&left, Some(&[0.0, 0.019, 0.039, 0.06, 0.319]));
+        assert_eq!(waited.len(), 1);
+        assert!((waited[0].0 - 0.06).abs() < 1e-9 && (waited[0].1 - 0.24).abs() < 1e-9);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::peer::listener::Recording;
 use crate::speech::Meeting;
 
 use super::captions::{self, Latency};
-use super::forwarding::{self, Published};
+use super::forwarding::{self, Published, ServerGap};
 use super::journal;
 use super::summary::{Summary, mean, tenth};
 use super::transcript;
@@ -208,8 +208,8 @@ pub struct Section {
     pub forward_added_ms: Summary,
     /// Silences over 60 ms leaving the server while it held packets to forward.
     pub floor_gaps_by_server: usize,
-    /// The longest of them, ms.
-    pub floor_longest_gap_ms: f64,
+    /// The first twenty of them.
+    pub floor_gaps: Vec<ServerGap>,
     /// Silences over 60 ms at the floor's listener, the links' doing included.
     pub floor_gaps_heard: usize,
     /// Restarts of actors.
@@ -245,7 +245,7 @@ pub fn score(record: &MeetingRecord<'_>) -> Section {
         record.start,
     );
     let journal = journal::check(&utterances);
-    let forwarding = forwarding::score(&record.published, record.floor, record.clock);
+    let forwarding = forwarding::score(&record.published, record.floor, record.clock, record.start);
     let link = link_delay(record);
     let to_events = link.up + link.events;
     let to_listener = link.up + link.down;
@@ -292,8 +292,8 @@ pub fn score(record: &MeetingRecord<'_>) -> Section {
         packets: packets(record),
         forward_latency_ms: Summary::of(forwarding.lived_ms),
         forward_added_ms: Summary::of(forwarding.added_ms),
-        floor_gaps_by_server: forwarding.gaps_by_server,
-        floor_longest_gap_ms: tenth(forwarding.longest_gap_ms),
+        floor_gaps_by_server: forwarding.gaps_by_server.len(),
+        floor_gaps: forwarding.gaps_by_server.into_iter().take(20).collect(),
         floor_gaps_heard: forwarding.gaps_heard,
         restarts: record.restarts,
         kills: record.kills.clone(),

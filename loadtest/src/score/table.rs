@@ -126,8 +126,8 @@ pub fn rows(section: &Section, scripted: bool) -> Vec<Row> {
             ),
         ),
         Row::told(
-            "frames concealed by listeners",
-            s.packets.concealed.to_string(),
+            "frames late or lost: rebuilt, concealed",
+            format!("{}, {}", s.packets.recovered_by_fec, s.packets.concealed),
         ),
         Row::told("forwarding latency, as lived", both(&s.forward_latency_ms)),
         Row::told(
