@@ -1,7 +1,7 @@
 //! A `webrtc` peer that answers WHIP and WHEP offers, and just enough HTTP to reach it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -29,7 +29,6 @@ const SSRC: u32 = 77;
 struct Seen {
     payloads: Mutex<Vec<Bytes>>,
     deleted: AtomicUsize,
-    everything_sent: AtomicBool,
     began_unix_ms: Mutex<f64>,
     peers: Mutex<Vec<Arc<dyn PeerConnection>>>,
 }
@@ -101,14 +100,10 @@ impl Server {
     pub(crate) async fn received_at_least(&self, packets: usize) {
         until(|| self.seen.payloads.lock().len() >= packets).await;
     }
-
-    pub(crate) async fn sent_everything(&self) {
-        until(|| self.seen.everything_sent.load(Ordering::Relaxed)).await;
-    }
 }
 
 /// Poll for something that real sockets bring about.
-async fn until(mut done: impl FnMut() -> bool) {
+pub(crate) async fn until(mut done: impl FnMut() -> bool) {
     let wait = async {
         let mut ticks = tokio::time::interval(Duration::from_millis(10));
         while !done() {
@@ -256,7 +251,4 @@ async fn send(track: &TrackLocalStaticRTP, payloads: Vec<Bytes>, seen: &Seen) {
         };
         track.write_rtp(packet).await.unwrap();
     }
-    // Let the last packets out of the link before the listener leaves.
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    seen.everything_sent.store(true, Ordering::Relaxed);
 }

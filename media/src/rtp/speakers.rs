@@ -59,7 +59,7 @@ impl Speakers {
     /// Ends a tick. Returns whether the set of speakers or a level changed enough to be told.
     ///
     /// A track overtakes the one before it only if it speaks and has been clearly louder for
-    /// [`HOLD_TICKS`] ticks, or at once if that one is silent: so a cough does not switch, and an
+    /// three ticks, or at once if that one is silent: so a cough does not switch, and an
     /// answer does.
     pub fn tick(&mut self) -> bool {
         for voice in &mut self.voices {

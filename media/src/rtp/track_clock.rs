@@ -8,7 +8,7 @@ const WINDOW: Duration = Duration::from_secs(4);
 const JUMP: i64 = 1_000_000_000;
 
 /// Estimates when each timestamp would have arrived on an idle network: the minimum of arrival minus
-/// media time over the last [`WINDOW`]s. A minimum, because delay is only ever added.
+/// media time over the last 4 to 8 s. A minimum, because delay is only ever added.
 #[derive(Clone, Copy, Debug)]
 pub struct TrackClock {
     rate: u32,

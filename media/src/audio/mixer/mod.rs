@@ -2,7 +2,7 @@
 //!
 //! [`ChannelMixer::mix`] makes 20 ms at a time and never waits: what is there is played, what is
 //! not is silence. A clause that begins between two calls is heard from the first sample of the
-//! next frame. Every jump between unrelated samples is smoothed by [`declick::Declick`].
+//! next frame. Every jump between unrelated samples is faded away over 5 ms.
 
 mod clause;
 mod declick;
