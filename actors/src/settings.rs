@@ -48,7 +48,7 @@ impl Default for MediaSettings {
             bind: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 3478),
             workers: 1,
             advertise: Vec::new(),
-            idle_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(20),
             max_peers: 1000,
         }
     }
@@ -122,15 +122,15 @@ impl Default for VadSettings {
 pub struct SttSettings {
     /// Audio between two partials, rounded to whole VAD windows of 32 ms.
     pub step: Duration,
-    /// Steps between the two hypotheses that have to agree.
-    pub agreement_steps: u32,
+    /// Audio after a word's end before the word may be committed.
+    pub hold: Duration,
 }
 
 impl Default for SttSettings {
     fn default() -> Self {
         SttSettings {
             step: Duration::from_millis(96),
-            agreement_steps: 3,
+            hold: Duration::from_millis(500),
         }
     }
 }

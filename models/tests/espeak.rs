@@ -53,6 +53,7 @@ async fn a_clause_is_spoken_in_chunks() {
         "the first chunk is {} samples",
         first.len()
     );
+    assert!(first[0].abs() >= 0.005, "it begins with silence");
     let rest = listen(stream).await.expect("no error");
     let seconds = (first.len() + rest.len()) as f32 / 22_050.0;
     assert!((1.5..5.0).contains(&seconds), "{seconds} s");

@@ -73,20 +73,15 @@ pub struct Stt {
     /// Audio between two partial captions.
     #[serde(with = "super::duration")]
     pub step: Duration,
-    /// Steps between the two hypotheses that have to agree.
-    pub agreement_steps: u32,
+    /// Audio after a word's end before the word may be committed.
+    #[serde(with = "super::duration")]
+    pub hold: Duration,
 }
 
 impl Default for Stt {
     fn default() -> Self {
-        let SttSettings {
-            step,
-            agreement_steps,
-        } = SttSettings::default();
-        Self {
-            step,
-            agreement_steps,
-        }
+        let SttSettings { step, hold } = SttSettings::default();
+        Self { step, hold }
     }
 }
 
@@ -197,11 +192,6 @@ impl Config {
                 self.pipeline.stt.step.is_zero(),
                 "pipeline.stt.step",
                 "must be longer than nothing",
-            ),
-            (
-                self.pipeline.stt.agreement_steps == 0,
-                "pipeline.stt.agreement_steps",
-                "must be at least 1",
             ),
             (
                 clause.max_words == 0,

@@ -64,7 +64,7 @@ fn pipeline(pipeline: &Pipeline) -> PipelineSettings {
         },
         stt: SttSettings {
             step: stt.step,
-            agreement_steps: stt.agreement_steps,
+            hold: stt.hold,
         },
         clause: ClauseSettings {
             max_words: clause.max_words,

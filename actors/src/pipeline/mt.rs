@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use hive_models::mt::interjections;
 use hive_models::mt::truecase::truecase;
 use hive_models::mt::{Translate, TranslateError};
 use hive_models::{Lang, LangPair};
@@ -36,13 +37,9 @@ async fn run(
     loop {
         while let Some(work) = journal.mt_next(lang) {
             let started = Instant::now();
-            match engine
-                .translate(
-                    pair,
-                    &truecase(pair.from, &work.text, work.starts_utterance),
-                )
-                .await
-            {
+            let clause = interjections::set_off(pair.from, &work.text);
+            let clause = truecase(pair.from, &clause, work.starts_utterance);
+            match engine.translate(pair, &clause).await {
                 Ok(translation) => {
                     let compute = started.elapsed();
                     telemetry::stage("mt", compute);

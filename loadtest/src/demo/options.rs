@@ -38,6 +38,9 @@ pub struct DemoOptions {
     /// Share of packets that arrive twice.
     #[arg(long, default_value_t = 0.0, value_name = "SHARE", value_parser = share)]
     pub duplicate: f64,
+    /// Share of packets that arrive cut short or with a byte changed.
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE", value_parser = share)]
+    pub corrupt: f64,
     /// Seed of links, room tone and chaos: the same seed, the same dice.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -77,6 +80,7 @@ impl DemoOptions {
             jitter_ms: self.jitter,
             reorder: self.reorder,
             duplicate: self.duplicate,
+            corrupt: self.corrupt,
             seed: self.seed,
         }
     }

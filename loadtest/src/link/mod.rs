@@ -5,6 +5,7 @@
 //! server sees an ordinary client. [`trace`] remembers what became of every RTP packet: SRTP leaves
 //! the RTP header in the clear.
 
+mod damage;
 pub mod loss;
 pub mod model;
 pub mod runtime;

@@ -19,6 +19,8 @@ pub struct LinkSettings {
     pub reorder: f64,
     /// Share of packets that arrive twice, 0..1.
     pub duplicate: f64,
+    /// Share of packets that arrive broken, 0..1.
+    pub corrupt: f64,
     /// Seed of every decision.
     pub seed: u64,
 }
@@ -33,6 +35,7 @@ impl LinkSettings {
             jitter_ms: 0.0,
             reorder: 0.0,
             duplicate: 0.0,
+            corrupt: 0.0,
             seed: 0,
         }
     }

@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use webrtc::runtime::{AsyncUdpSocket, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 
+use super::damage::Damage;
 use super::model::{Fate, LinkModel};
 use super::runtime::LinkTraces;
 use super::settings::LinkSettings;
@@ -34,12 +35,15 @@ struct Datagram {
     /// Destination on the way up, source on the way down.
     far_end: SocketAddr,
     entered: Instant,
+    /// A broken one is no packet to anyone who counts them.
+    broken: bool,
 }
 
 #[derive(Debug)]
 struct Shared {
     up: Mutex<LinkModel<Datagram>>,
     down: Mutex<LinkModel<Datagram>>,
+    damage: Mutex<Damage>,
     arrived: Mutex<Arrived>,
     traces: Arc<Mutex<LinkTraces>>,
     sent: Notify,
@@ -49,6 +53,19 @@ struct Shared {
 struct Arrived {
     queue: VecDeque<Datagram>,
     reader: Option<Waker>,
+}
+
+impl Shared {
+    /// A datagram as it will come out of the link.
+    fn datagram(&self, bytes: &[u8], far_end: SocketAddr, entered: Instant) -> Datagram {
+        let struck = self.damage.lock().strike(bytes);
+        Datagram {
+            broken: struck.is_some(),
+            bytes: struck.unwrap_or_else(|| Bytes::copy_from_slice(bytes)),
+            far_end,
+            entered,
+        }
+    }
 }
 
 /// The wrapped socket; a task of its own moves datagrams when their time has come.
@@ -74,6 +91,7 @@ impl LinkSocket {
         let shared = Arc::new(Shared {
             up: Mutex::new(LinkModel::new(settings.reseeded(1))),
             down: Mutex::new(LinkModel::new(settings.reseeded(2))),
+            damage: Mutex::new(Damage::new(settings.corrupt, settings.reseeded(3).seed)),
             arrived: Mutex::default(),
             traces,
             sent: Notify::new(),
@@ -101,12 +119,11 @@ impl AsyncUdpSocket for LinkSocket {
     fn poll_send(&self, _: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
         let now = Instant::now();
         // One segment a call: max_gso_segments stays 1.
-        let datagram = Datagram {
-            bytes: Bytes::copy_from_slice(transmit.contents),
-            far_end: transmit.destination,
-            entered: now,
-        };
-        if self.shared.up.lock().offer(now, datagram) == Fate::Lost {
+        let datagram = self
+            .shared
+            .datagram(transmit.contents, transmit.destination, now);
+        let broken = datagram.broken;
+        if self.shared.up.lock().offer(now, datagram) == Fate::Lost || broken {
             record(
                 &mut self.shared.traces.lock().up,
                 transmit.contents,
@@ -146,6 +163,13 @@ impl AsyncUdpSocket for LinkSocket {
     }
 }
 
+/// Trace a datagram that left the link, unless it was traced as lost when it was broken.
+fn record_left(trace: &mut Trace, datagram: &Datagram, left: Instant) {
+    if !datagram.broken {
+        record(trace, &datagram.bytes, datagram.entered, Some(left));
+    }
+}
+
 /// Trace a datagram if it is RTP. Times are those at which it really passed, timers and all.
 fn record(trace: &mut Trace, datagram: &[u8], entered: Instant, left: Option<Instant>) {
     if let Some(id) = rtp_id(datagram) {
@@ -173,13 +197,7 @@ async fn pump(socket: UdpSocket, state: UdpSocketState, shared: Arc<Shared>) {
             let Some(datagram) = shared.up.lock().poll(now) else {
                 break;
             };
-            let left = Some(Instant::now());
-            record(
-                &mut shared.traces.lock().up,
-                &datagram.bytes,
-                datagram.entered,
-                left,
-            );
+            record_left(&mut shared.traces.lock().up, &datagram, Instant::now());
             // As on a real network, a datagram that cannot be sent is lost.
             let _ = socket.send_to(&datagram.bytes, datagram.far_end).await;
         }
@@ -222,12 +240,9 @@ fn received_at(meta: &RecvMeta) -> Instant {
 }
 
 fn enter_downlink(shared: &Shared, bytes: &[u8], from: SocketAddr, entered: Instant) {
-    let datagram = Datagram {
-        bytes: Bytes::copy_from_slice(bytes),
-        far_end: from,
-        entered,
-    };
-    if shared.down.lock().offer(entered, datagram) == Fate::Lost {
+    let datagram = shared.datagram(bytes, from, entered);
+    let broken = datagram.broken;
+    if shared.down.lock().offer(entered, datagram) == Fate::Lost || broken {
         record(&mut shared.traces.lock().down, bytes, entered, None);
     }
 }
@@ -237,12 +252,7 @@ fn leave_downlink(shared: &Shared, now: Instant) {
     let mut arrived = shared.arrived.lock();
     let mut any = false;
     while let Some(datagram) = down.poll(now) {
-        record(
-            &mut shared.traces.lock().down,
-            &datagram.bytes,
-            datagram.entered,
-            Some(now),
-        );
+        record_left(&mut shared.traces.lock().down, &datagram, now);
         if arrived.queue.len() == RECEIVE_QUEUE {
             arrived.queue.pop_front();
         }

@@ -257,6 +257,11 @@ impl EventsClient {
         self.live.subscribe()
     }
 
+    /// Looks at the events so far.
+    pub fn with<T>(&self, look: impl FnOnce(&EventLog) -> T) -> T {
+        look(&self.log.lock())
+    }
+
     /// When the latest event arrived.
     pub fn latest(&self) -> Option<Instant> {
         self.log.lock().latest

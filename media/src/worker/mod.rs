@@ -43,12 +43,12 @@ pub struct WorkerConfig {
 }
 
 impl WorkerConfig {
-    /// The defaults: 30 s of silence, 2000 peers, interface addresses.
+    /// The defaults: 20 s of silence, 2000 peers, interface addresses.
     pub fn new(bind: SocketAddr, certificate: Arc<Certificate>) -> WorkerConfig {
         WorkerConfig {
             bind,
             advertise: Vec::new(),
-            idle_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(20),
             max_peers: 2000,
             certificate,
         }

@@ -1,6 +1,7 @@
 //! Machine translation: a clause in one language in, the clause in another out.
 
 pub mod apertium;
+pub mod interjections;
 pub mod stable_prefix;
 pub mod truecase;
 

@@ -1,6 +1,7 @@
 //! Speech synthesis: a clause in, samples out while they are made.
 
 pub mod espeak;
+mod onset;
 mod wav;
 
 use tokio::sync::mpsc;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use hive_models::stt::agreement::LocalAgreement;
+use hive_models::stt::agreement::{Agreement, LocalAgreement};
 use hive_models::stt::{CmnState, Hypothesis, Word};
 use hive_models::vad::WINDOW_SAMPLES;
 
@@ -66,8 +66,6 @@ pub(super) struct Open {
     /// Samples before this position have been recognised and the result is committed.
     fed: u64,
     agreement: LocalAgreement,
-    /// Hypotheses so far.
-    hypotheses: u32,
     /// The tail that was shown last.
     tail: Vec<Word>,
     /// Words that have been shown, certain or not.
@@ -151,8 +149,7 @@ impl Journal {
                 n,
                 start: segment.start,
                 fed: segment.start,
-                agreement: LocalAgreement::new(2),
-                hypotheses: 0,
+                agreement: LocalAgreement::new(2).holding(samples(self.settings.stt.hold)),
                 tail: Vec::new(),
                 shown: 0,
                 compute: Duration::ZERO,
@@ -245,16 +242,7 @@ impl Journal {
         let Some(hypothesis) = hypothesis else {
             return Ok(());
         };
-        open.hypotheses += 1;
-        let agreement = open
-            .hypotheses
-            .is_multiple_of(self.settings.stt.agreement_steps.max(1));
-        let (committed, tail) = if agreement {
-            let update = open.agreement.update(hypothesis);
-            (update.committed, update.tail)
-        } else {
-            (Vec::new(), open.agreement.tail(hypothesis))
-        };
+        let Agreement { committed, tail } = open.agreement.update_at(hypothesis, to);
         let shown = std::mem::replace(&mut open.tail, tail.clone());
         let expected = &shown[committed.len().min(shown.len())..];
         let changed = !expected
@@ -328,8 +316,7 @@ impl Journal {
     }
 
     fn step(&self) -> u64 {
-        let step = self.settings.stt.step.as_millis() as u64 * 16;
-        (step / WINDOW).max(1) * WINDOW
+        (samples(self.settings.stt.step) / WINDOW).max(1) * WINDOW
     }
 
     fn append_words(&self, log: &mut Log, committed: &[Word], now: Instant) {
@@ -393,4 +380,9 @@ impl Log {
             language.mt_bell.ring();
         }
     }
+}
+
+/// Samples at 16 kHz.
+fn samples(duration: Duration) -> u64 {
+    duration.as_millis() as u64 * 16
 }

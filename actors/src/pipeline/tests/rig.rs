@@ -147,7 +147,7 @@ impl Rig {
         let settings = PipelineSettings {
             stt: SttSettings {
                 step: Duration::from_millis(96),
-                agreement_steps: 2,
+                hold: Duration::ZERO,
             },
             clause: ClauseSettings {
                 max_words: 6,

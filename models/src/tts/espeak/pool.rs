@@ -16,6 +16,7 @@ use super::SAMPLE_RATE;
 use super::voices::{self, StartEspeakError};
 use crate::Lang;
 use crate::children::{JobQueue, Pipeline, Wait, wait_readable};
+use crate::tts::onset::Onset;
 use crate::tts::{SpeechRequest, SpeechStream, Synthesise, SynthesiseError, wav};
 
 /// Bytes read at once: 93 ms of speech.
@@ -321,6 +322,7 @@ impl Worker {
         drop(stdin);
 
         let mut header = None;
+        let mut onset = Onset::default();
         let mut bytes = Vec::new();
         let mut heard = 0;
         let mut buffer = [0; READ_BYTES];
@@ -355,6 +357,7 @@ impl Worker {
                 }
             }
             let mut samples = wav::drain_samples(&mut bytes);
+            onset.trim(&mut samples);
             let repeated = (*sent - heard).min(samples.len());
             heard += samples.len();
             samples.drain(..repeated);
