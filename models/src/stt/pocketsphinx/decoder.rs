@@ -16,6 +16,11 @@ const SHIFT_SAMPLES: u64 = 160;
 /// Frames between two corrections of the cepstral mean.
 const CMN_FRAMES: u64 = 20;
 
+/// Frames of a new speaker after which the utterance is searched again from its start, with the mean
+/// that has been learnt meanwhile: without that the first words anybody says are searched with
+/// somebody else's mean.
+const LEARNING_FRAMES: u64 = 80;
+
 /// Frames that `ps_set_cmn` pretends to have seen (`CMN_WIN` of PocketSphinx's `cmn.h`).
 const SET_MEAN_FRAMES: f64 = 500.0;
 
@@ -39,6 +44,8 @@ struct Utterance {
     observed_frames: u64,
     /// The mean the engine was last set to, as it read it.
     mean: [f64; CEPSTRA],
+    /// What was given to the engine while the speaker's mean is still being learnt.
+    learning: Option<Vec<i16>>,
 }
 
 impl std::fmt::Debug for Decoder {
@@ -78,11 +85,37 @@ impl Decoder {
             return Err(SttError::NotStarted);
         };
         utterance.fed += samples.len() as u64;
+        if let Some(learning) = &mut utterance.learning {
+            learning.extend_from_slice(samples);
+        }
         let frames = frames(utterance.fed);
         if frames - utterance.observed_frames >= CMN_FRAMES {
             let result = self.correct_mean(frames);
             self.guard(result)?;
         }
+        if frames >= LEARNING_FRAMES {
+            let result = self.search_again();
+            self.guard(result)?;
+        }
+        Ok(())
+    }
+
+    /// Searches what was heard while the mean was learnt again with what was learnt.
+    fn search_again(&mut self) -> Result<(), SttError> {
+        let Some(utterance) = &mut self.open else {
+            return Err(SttError::NotStarted);
+        };
+        let Some(heard) = utterance.learning.take() else {
+            return Ok(());
+        };
+        self.raw.end()?;
+        self.raw.start()?;
+        for samples in heard.chunks(STEP_SAMPLES) {
+            self.raw.process(samples)?;
+        }
+        // These frames have been observed: forget that the engine has seen them twice.
+        self.raw.set_mean(&self.cmn.mean())?;
+        utterance.mean = self.raw.mean(false)?;
         Ok(())
     }
 
@@ -139,6 +172,7 @@ impl SpeechToText for Decoder {
             fed: 0,
             observed_frames: 0,
             mean,
+            learning: (self.cmn.frames() < LEARNING_FRAMES as f64).then(Vec::new),
         });
         Ok(())
     }
