@@ -45,6 +45,17 @@ async fn clauses_are_translated_both_ways() {
         !spanish.contains('*') && !spanish.ends_with('.'),
         "{spanish}"
     );
+    // Apertium 3.8 alone glues these two together.
+    let clitic = pool.translate(EN_ES, "people use it").await;
+    assert_eq!(clitic.as_deref(), Ok("las personas lo utilizan"));
+    for (said, translated) in [("Yes", "Sí"), ("of course", "naturalmente")] {
+        let spanish = pool.translate(EN_ES, said).await;
+        assert_eq!(
+            spanish.as_deref(),
+            Ok(translated),
+            "one word is a clause too"
+        );
+    }
     let english = pool.translate(ES_EN, "la casa es pequeña").await;
     assert_eq!(english.as_deref(), Ok("the house is small"));
     assert_eq!(pool.translate(EN_ES, " \n ").await.as_deref(), Ok(""));
@@ -140,7 +151,7 @@ async fn whichever_program_is_killed_the_clause_is_translated() {
     let pool = pool(1);
     pool.warm(EN_ES).await.expect("it starts");
     let programs = pool.pids()[0].len();
-    assert_eq!(programs, 11);
+    assert_eq!(programs, 12);
     for victim in 0..programs {
         let pids = pool.pids().remove(0);
         kill(pids[victim]);

@@ -43,18 +43,18 @@ pub fn set_off(lang: Lang, clause: &str) -> String {
     let mut text = String::with_capacity(clause.len() + 2);
     let mut at = 0;
     if lang == Lang::EN {
-        while let Some(opener) = opener(&words[at..]) {
-            at += opener;
-            let Some(next) = words.get(at) else { break };
-            if !BEGINNINGS.contains(next) && self::opener(&words[at..]).is_none() {
-                at -= opener;
+        while let Some(length) = opener(&words[at..]) {
+            let (interjection, rest) = words[at..].split_at(length);
+            let set_off = rest.first().is_some_and(|next| BEGINNINGS.contains(next));
+            if !set_off && opener(rest).is_none() {
                 break;
             }
-            push(&mut text, &words[at - opener..at]);
+            push(&mut text, interjection);
             text.push(',');
+            at += length;
         }
     }
-    push(&mut text, &words[at.min(words.len())..]);
+    push(&mut text, &words[at..]);
     text
 }
 

@@ -49,6 +49,12 @@ pub enum StartApertiumError {
     },
 }
 
+/// Puts a blank between two words that have none, just before they are inflected.
+///
+/// Rules written for older Apertium ask for the blank that the source had in a place; Apertium 3.8 gives
+/// nothing where it had none, and `lo` and `utilizan` become `loutilizan`.
+const SEPARATE: [&str; 3] = ["sed", "-zu", r"s/\$^\([^[:punct:]]\)/$ ^\1/g"];
+
 /// One pair's programs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mode {
@@ -138,6 +144,7 @@ fn package_of(program: &str) -> &'static str {
         "lt-proc" => "lttoolbox",
         "lrx-proc" => "apertium-lex-tools",
         "cg-proc" => "cg3",
+        "sed" => "sed",
         _ => "apertium",
     }
 }
@@ -145,7 +152,8 @@ fn package_of(program: &str) -> &'static str {
 /// The stages of a mode's one line of shell, which Apertium generates and which quotes with `'` only.
 ///
 /// `$1` is the generator's option: `-n` writes unknown words without their mark. `$2` is the
-/// tagger's, and stays empty. `-z` makes each program flush at NUL.
+/// tagger's, and stays empty. `-z` makes each program flush at NUL. [`SEPARATE`] comes before the
+/// generator.
 fn stages(text: &str) -> Result<Vec<Vec<String>>, String> {
     let mut stages = Vec::new();
     let mut stage: Vec<String> = Vec::new();
@@ -172,15 +180,20 @@ fn stages(text: &str) -> Result<Vec<Vec<String>>, String> {
     if quoted {
         return Err("a quote is not closed".into());
     }
-    for stage in &mut stages {
+    let mut generator = None;
+    for (index, stage) in stages.iter_mut().enumerate() {
         for argument in stage.iter_mut().filter(|argument| *argument == "$1") {
             *argument = "-n".into();
+            generator = Some(index);
         }
         stage.retain(|argument| argument != "$2");
         if stage.is_empty() {
             return Err("a stage has no program".into());
         }
         stage.insert(1, "-z".into());
+    }
+    if let Some(generator) = generator {
+        stages.insert(generator, SEPARATE.map(str::to_owned).to_vec());
     }
     Ok(stages)
 }
@@ -192,9 +205,10 @@ mod tests {
     #[test]
     fn a_mode_becomes_programs_that_flush() {
         let text = "lt-proc '/a b/x.bin' | apertium-tagger -g $2 '/y' |lt-proc $1 '/z'\n";
-        let expected: [&[&str]; 3] = [
+        let expected: [&[&str]; 4] = [
             &["lt-proc", "-z", "/a b/x.bin"],
             &["apertium-tagger", "-z", "-g", "/y"],
+            &SEPARATE,
             &["lt-proc", "-z", "-n", "/z"],
         ];
         assert_eq!(stages(text).expect("well formed"), expected);

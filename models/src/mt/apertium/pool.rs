@@ -22,7 +22,7 @@ use crate::{EngineFuture, LangPair};
 pub struct ApertiumSettings {
     /// Where the `.mode` files are.
     pub modes: PathBuf,
-    /// Pipelines a pair, at least 1: 11 processes and about 110 MB each, started when first needed.
+    /// Pipelines a pair, at least 1: 12 processes and about 110 MB each, started when first needed.
     pub pipelines: usize,
     /// Longest wait for a clause; longer means the pipeline hangs and is replaced.
     pub clause_timeout: Duration,
