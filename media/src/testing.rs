@@ -217,6 +217,14 @@ impl Client {
         self.flush_dtls();
     }
 
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        let server = SERVER.parse().unwrap();
+        if self.dtls.poll_timeout(&server).is_some_and(|at| at <= now) {
+            self.dtls.handle_timeout(server, now).unwrap();
+            self.flush_dtls();
+        }
+    }
+
     fn flush_dtls(&mut self) {
         while let Some(transmit) = self.dtls.poll_transmit() {
             self.outbox.push_back(transmit.message.to_vec());

@@ -1,5 +1,8 @@
 //! DTLS-SRTP, as the server (RFC 5764).
 
+mod flight;
+
+use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -11,6 +14,7 @@ use rtc_dtls::endpoint::{Endpoint, EndpointEvent};
 use rtc_dtls::extension::extension_use_srtp::SrtpProtectionProfile;
 use rtc_shared::TransportProtocol;
 
+use self::flight::Flight;
 use crate::certificate::{Certificate, fingerprint};
 use crate::sdp::offer::Fingerprint;
 use crate::srtp::{Profile, Protect, Unprotect, server_contexts};
@@ -74,6 +78,10 @@ pub(crate) enum DtlsEvent {
 pub(crate) struct Dtls {
     endpoint: Endpoint,
     expected: Fingerprint,
+    to_send: VecDeque<BytesMut>,
+    /// What the peer has not answered yet.
+    flight: Option<Flight>,
+    established: bool,
     over: bool,
 }
 
@@ -83,6 +91,9 @@ impl Dtls {
         Dtls {
             endpoint: Endpoint::new(ASSOCIATION, TransportProtocol::UDP, Some(config.clone())),
             expected,
+            to_send: VecDeque::new(),
+            flight: None,
+            established: false,
             over: false,
         }
     }
@@ -97,14 +108,23 @@ impl Dtls {
             self.endpoint
                 .read(now, ASSOCIATION, None, BytesMut::from(datagram))
         }));
+        let sent = self.queue();
         let events = match read {
             Ok(Ok(events)) => events,
             Ok(Err(_)) => return DtlsEvent::Malformed,
             Err(_) => return self.fail(DtlsFailure::Handshake),
         };
+        // Once all is agreed the library repeats its last flight whenever the peer repeats its own.
+        if !sent.is_empty() && !self.established {
+            self.flight = Flight::sent(sent, now);
+        }
         for event in events {
             match event {
-                EndpointEvent::HandshakeComplete => return self.keys(),
+                EndpointEvent::HandshakeComplete => {
+                    self.established = true;
+                    self.flight = None;
+                    return self.keys();
+                }
                 EndpointEvent::PeerClosed => {
                     self.over = true;
                     return DtlsEvent::Closed;
@@ -117,12 +137,15 @@ impl Dtls {
 
     /// Retransmits what is due.
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> DtlsEvent {
-        if self.over || self.next_at().is_none_or(|at| at > now) {
+        let Some(flight) = self.flight.as_mut().filter(|_| !self.over) else {
             return DtlsEvent::None;
-        }
-        match self.endpoint.handle_timeout(ASSOCIATION, now) {
-            Ok(()) => DtlsEvent::None,
-            Err(_) => self.fail(DtlsFailure::Handshake),
+        };
+        match flight.again(now) {
+            Ok(datagrams) => {
+                self.to_send.extend(datagrams.iter().cloned());
+                DtlsEvent::None
+            }
+            Err(flight::Unanswered) => self.fail(DtlsFailure::Handshake),
         }
     }
 
@@ -131,12 +154,12 @@ impl Dtls {
         if self.over {
             return None;
         }
-        self.endpoint.poll_timeout(&ASSOCIATION)
+        self.flight.as_ref().map(Flight::next_at)
     }
 
     /// The next datagram to send.
     pub(crate) fn poll_transmit(&mut self) -> Option<BytesMut> {
-        Some(self.endpoint.poll_transmit()?.message)
+        self.to_send.pop_front()
     }
 
     /// Says goodbye; [`Dtls::poll_transmit`] has the words.
@@ -144,7 +167,18 @@ impl Dtls {
         if !self.over {
             self.over = true;
             self.endpoint.stop(now, ASSOCIATION);
+            self.queue();
         }
+    }
+
+    /// Queues what the library has to say; gives a copy of it.
+    fn queue(&mut self) -> Vec<BytesMut> {
+        let mut said = Vec::new();
+        while let Some(transmit) = self.endpoint.poll_transmit() {
+            said.push(transmit.message);
+        }
+        self.to_send.extend(said.iter().cloned());
+        said
     }
 
     fn fail(&mut self, failure: DtlsFailure) -> DtlsEvent {
