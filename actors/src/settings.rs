@@ -149,9 +149,9 @@ pub struct ClauseSettings {
 impl Default for ClauseSettings {
     fn default() -> Self {
         ClauseSettings {
-            max_words: 18,
-            min_words: 10,
-            pause: Duration::from_millis(120),
+            max_words: 20,
+            min_words: 14,
+            pause: Duration::from_millis(200),
         }
     }
 }

@@ -91,7 +91,7 @@ impl Default for Stt {
 pub struct Clause {
     /// Words a clause has at most.
     pub max_words: usize,
-    /// Words from which a clause may end at a pause.
+    /// Words from which a clause may end at a pause or before a conjunction.
     pub min_words: usize,
     /// Silence between two words that counts as a pause.
     #[serde(with = "super::duration")]

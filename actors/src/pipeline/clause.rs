@@ -61,7 +61,7 @@ mod tests {
             Some(4)
         );
         let mut paused = words(&["we", "go", "home", "now", "yes"]);
-        paused[4].start += 3_000;
+        paused[4].start += 4_000;
         assert_eq!(cut(&paused, 0, &settings()), Some(4));
     }
 

@@ -19,7 +19,7 @@ use super::forwarding::{self, Published, ServerGap};
 use super::journal;
 use super::summary::{Summary, mean, tenth};
 use super::transcript;
-use super::translation;
+use super::translation::{self, SlowClause};
 
 /// All that was recorded of one meeting.
 pub struct MeetingRecord<'a> {
@@ -192,6 +192,8 @@ pub struct Section {
     pub clauses_unspoken: usize,
     /// Clauses that barge-in cut off.
     pub clauses_cancelled: usize,
+    /// The five clauses whose speech came latest.
+    pub slowest_clauses: Vec<SlowClause>,
     /// Clauses per speaker.
     pub clauses_by_speaker: BTreeMap<String, usize>,
     /// Committed words lost.
@@ -285,6 +287,7 @@ pub fn score(record: &MeetingRecord<'_>) -> Section {
         clauses_unfinished: translation.unfinished,
         clauses_unspoken: translation.unspoken,
         clauses_cancelled: translation.cancelled,
+        slowest_clauses: translation.slowest.into_iter().take(5).collect(),
         clauses_by_speaker: translation.by_speaker,
         words_lost: journal.lost,
         words_doubled: journal.doubled,

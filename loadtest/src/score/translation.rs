@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use serde::Serialize;
+
 use crate::clock::Clock;
 use crate::peer::events::{CaptionKind, Event, ReceivedEvent, SpeechKind};
 use crate::peer::listener::Recording;
 
 use super::captions::{Latency, WordKey};
+use super::summary::tenth;
 
 /// A clause of a translation.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -129,6 +132,23 @@ pub struct TranslationScores {
     pub unspoken: usize,
     /// Clauses per speaker.
     pub by_speaker: BTreeMap<String, usize>,
+    /// Clauses that were spoken, slowest first.
+    pub slowest: Vec<SlowClause>,
+}
+
+/// A clause and how long its speech took.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SlowClause {
+    /// Its id, `<utterance>.<n>`.
+    pub clause: String,
+    /// End of its last source word on the media clock, seconds.
+    pub source_end: f64,
+    /// Its text.
+    pub text: String,
+    /// To the first token that stays, as lived, ms.
+    pub ttft_committed_ms: Option<f64>,
+    /// To the first packet of its speech, as lived, ms.
+    pub e2e_ms: f64,
 }
 
 /// Score the clauses of a language.
@@ -176,10 +196,19 @@ pub fn score(
         let compute_ms = clause
             .first_committed
             .map_or(0.0, |(_, compute_ms)| compute_ms);
-        scores
-            .e2e
-            .extend(spoken.map(|at| latency((at, compute_ms))));
+        let Some(e2e) = spoken.map(|at| latency((at, compute_ms))) else {
+            continue;
+        };
+        scores.e2e.push(e2e);
+        scores.slowest.push(SlowClause {
+            clause: clause.id.clone(),
+            source_end: tenth(end),
+            text: clause.text.clone(),
+            ttft_committed_ms: clause.first_committed.map(|it| tenth(latency(it).lived_ms)),
+            e2e_ms: tenth(e2e.lived_ms),
+        });
     }
+    scores.slowest.sort_by(|a, b| b.e2e_ms.total_cmp(&a.e2e_ms));
     scores
 }
 
