@@ -8,6 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::arbiter::Arbiters;
 use super::census::Counter;
@@ -34,6 +35,8 @@ pub(crate) struct Kernel {
     pub(crate) state: watch::Sender<RootState>,
     pub(crate) seed: u64,
     pub(crate) kill_grace: Duration,
+    /// When the kernel began; what is done at intervals is done at multiples of them since then.
+    pub(crate) epoch: Instant,
     pub(crate) lives: AtomicU64,
     supervisors: Mutex<HashMap<ChildPath, UnboundedSender<Command>>>,
 }
@@ -55,6 +58,7 @@ impl Kernel {
             state: watch::Sender::new(RootState::Starting),
             seed,
             kill_grace,
+            epoch: Instant::now(),
             lives: AtomicU64::new(0),
             supervisors: Mutex::default(),
         })

@@ -15,6 +15,7 @@ use super::{ChildKey, Supervisor};
 impl Supervisor {
     /// Begins to watch a life that has just been launched.
     pub(super) fn watch(&mut self, key: ChildKey, now: Instant) {
+        let epoch = self.kernel.epoch;
         let Some(child) = self.children.get_mut(&key) else {
             return;
         };
@@ -23,7 +24,8 @@ impl Supervisor {
         {
             child.progress = (incarnation.progress().sample(), now);
             child.checked = now;
-            child.check = Some(self.timers.arm(now + interval(limit), Timer::Check(key)));
+            let next_look = next_look(epoch, now, limit);
+            child.check = Some(self.timers.arm(next_look, Timer::Check(key)));
         }
     }
 
@@ -59,7 +61,8 @@ impl Supervisor {
             return;
         }
         incarnation.ping();
-        child.check = Some(self.timers.arm(now + interval(limit), Timer::Check(key)));
+        let next_look = next_look(self.kernel.epoch, now, limit);
+        child.check = Some(self.timers.arm(next_look, Timer::Check(key)));
     }
 
     /// A life has been killed, by whomever: its thread has a little time to drop it.
@@ -111,4 +114,29 @@ impl Supervisor {
 
 fn interval(limit: Duration) -> Duration {
     (limit / 4).max(Duration::from_millis(1))
+}
+
+/// The next look is on a beat that all supervisors share: the threads of a thousand idle actors are
+/// woken for all of them at once, not for each.
+fn next_look(epoch: Instant, now: Instant, limit: Duration) -> Instant {
+    let interval = interval(limit);
+    // Half an interval from now at least, so that two looks are never too close for an answer.
+    let earliest = now.saturating_duration_since(epoch) + interval / 2;
+    let past_beat = earliest.as_nanos() % interval.as_nanos();
+    // Less than an interval, so it fits.
+    epoch + earliest + interval - Duration::from_nanos(past_beat as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_fall_on_a_common_beat() {
+        let epoch = Instant::now();
+        let limit = Duration::from_secs(2);
+        let at = |ms| next_look(epoch, epoch + Duration::from_millis(ms), limit) - epoch;
+        let looks = [0, 249, 250, 500, 700, 749, 750].map(|ms| at(ms).as_millis());
+        assert_eq!(looks, [500, 500, 1000, 1000, 1000, 1000, 1500]);
+    }
 }
