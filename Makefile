@@ -40,8 +40,10 @@ test: ## format, lints, unit, end-to-end and browser tests
 .PHONY: fuzz
 fuzz: ## fuzz every parser for a minute each (needs nightly Rust and cargo-fuzz)
 	@scripts/setup build
-	@for target in $$(cd fuzz && cargo fuzz list); do \
-		(cd fuzz && cargo +nightly fuzz run $$target -- -max_total_time=60); \
+	@cd fuzz && for target in $$(cargo +nightly fuzz list); do \
+		mkdir -p corpus/$$target; \
+		case $$target in sdp_offer) seeds=../tests/offers ;; *) seeds= ;; esac; \
+		cargo +nightly fuzz run $$target corpus/$$target $$seeds -- -max_total_time=60; \
 	done
 
 .PHONY: audit

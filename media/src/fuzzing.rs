@@ -2,7 +2,13 @@
 //! here. Each returns if its input is handled as it should be and panics if an invariant breaks.
 
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
+use crate::audio::EncodedFrame;
+use crate::audio::jitter::JitterConfig;
+use crate::audio::reader::SpeechDecoder;
 use crate::rtcp::read::read_compound;
 use crate::rtcp::write::Compound;
 use crate::rtp::extension::{Extension, ExtensionIds, find};
@@ -135,6 +141,34 @@ pub fn rtcp_compound(data: &[u8]) {
     assert!(compound.len() <= len);
 }
 
+/// A publisher's packets, through the jitter buffer and the Opus decoder: what comes out is in order,
+/// and its samples are numbers. Each packet is 2 bytes of sequence number, 4 of timestamp, 1 of
+/// milliseconds since the last, 1 of length, and its payload.
+pub fn speech_decoder(mut data: &[u8]) {
+    let Ok(mut decoder) = SpeechDecoder::new(JitterConfig::default()) else {
+        return;
+    };
+    let mut now = Instant::now();
+    let mut heard_until = 0;
+    while let Some((&[a, b, c, d, e, f, wait, length], rest)) = data.split_first_chunk() {
+        let (payload, rest) = rest.split_at(rest.len().min(length.into()));
+        data = rest;
+        now += Duration::from_millis(wait.into());
+        let frame = EncodedFrame {
+            seq: u16::from_be_bytes([a, b]),
+            timestamp: u32::from_be_bytes([c, d, e, f]),
+            payload: Bytes::copy_from_slice(payload),
+            arrival: now,
+        };
+        decoder.push(frame, now);
+        decoder.poll(now, &mut |piece| {
+            assert!(piece.media_time48 >= heard_until, "sound of the past");
+            heard_until = piece.media_time48 + piece.pcm48.len() as u64;
+            assert!(piece.pcm48.iter().all(|sample| sample.is_finite()));
+        });
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use rand::rngs::StdRng;
@@ -210,5 +244,13 @@ mod tests {
         compound.bye(1);
         let len = compound.len();
         mutate(&[buffer[..len].to_vec()], 20_000, rtcp_compound);
+
+        let mut packets = Vec::new();
+        for n in 0..20_u8 {
+            let payload = [0x78, 0x12, 0x34, n, 0x55, n];
+            packets.extend([0, n, 0, 0, n * 3, n * 12, 20, payload.len() as u8]);
+            packets.extend(payload);
+        }
+        mutate(&[packets], 100, speech_decoder);
     }
 }

@@ -229,7 +229,7 @@ pub struct Supervision {
 /// A failure worth telling.
 #[derive(Clone, Debug, Serialize)]
 pub struct ErrorNotice {
-    /// A stable name: `lagged`, `no_speech_engine`, `clause_failed`.
+    /// A stable name: `lagged`, `no_speech_engine`, `utterance_failed`, `clause_failed`.
     pub code: &'static str,
     /// What happened and what to do.
     pub message: String,
