@@ -138,7 +138,7 @@ impl Default for SttSettings {
 /// How long utterances are cut for translation.
 #[derive(Clone, Debug)]
 pub struct ClauseSettings {
-    /// A clause has at most so many words.
+    /// Words after which a clause is cut; one or two more that end the utterance stay with it.
     pub max_words: usize,
     /// A clause may end at a pause or before a conjunction once it has so many words.
     pub min_words: usize,

@@ -89,7 +89,7 @@ impl Default for Stt {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Clause {
-    /// Words a clause has at most.
+    /// Words after which a clause is cut; one or two more that end the utterance stay with it.
     pub max_words: usize,
     /// Words from which a clause may end at a pause or before a conjunction.
     pub min_words: usize,

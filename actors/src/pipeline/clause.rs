@@ -11,9 +11,14 @@ const CONJUNCTIONS: &[&str] = &[
     "whether",
 ];
 
+/// Words that have to follow before a clause is cut for its length alone: one or two left over would make
+/// no sense by themselves, and would wait for all of the clause to be spoken.
+const FOLLOWING: usize = 3;
+
 /// The index at which the clause that starts at `from` ends, if `words` (the utterance's committed
-/// ones) hold a place for it: the first pause or conjunction after `min_words`, otherwise `max_words`.
-/// A word that nothing follows yet is never cut off, as the utterance's end will do it better.
+/// ones) hold a place for it: the first pause or conjunction after `min_words`, otherwise `max_words`
+/// once some more follow. A word that nothing follows yet is never cut off, as the utterance's end will
+/// do it better.
 pub(crate) fn cut(words: &[Word], from: usize, settings: &ClauseSettings) -> Option<usize> {
     let pause = settings.pause.as_millis() as u64 * 16;
     let min = settings.min_words.max(1);
@@ -21,8 +26,11 @@ pub(crate) fn cut(words: &[Word], from: usize, settings: &ClauseSettings) -> Opt
     for at in from + min..words.len() {
         let gap = words[at].start.saturating_sub(words[at - 1].end);
         let good = gap >= pause || CONJUNCTIONS.contains(&words[at].text.as_str());
-        if good || at - from >= max {
+        if good {
             return Some(at);
+        }
+        if at - from >= max {
+            return (words.len() >= at + FOLLOWING).then_some(at);
         }
     }
     None
@@ -66,10 +74,10 @@ mod tests {
     }
 
     #[test]
-    fn without_either_it_ends_at_the_limit_once_another_word_follows() {
-        let long = words(&["a"; 8]);
+    fn without_either_it_ends_at_the_limit_once_more_words_follow() {
+        let long = words(&["a"; 9]);
         assert_eq!(cut(&long, 0, &settings()), Some(6));
-        assert_eq!(cut(&long[..6], 0, &settings()), None);
+        assert_eq!(cut(&long[..8], 0, &settings()), None);
         assert_eq!(cut(&long, 6, &settings()), None);
     }
 }

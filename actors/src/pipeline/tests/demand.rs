@@ -23,7 +23,7 @@ fn a_language_that_is_opened_in_mid_utterance_starts_with_the_clause_that_is_bei
         ] {
             rig.root.start_child(spec).await.expect("the stage starts");
         }
-        rig.speak(&[pause(200), say(1..4), pause(400), say(4..13)].concat())
+        rig.speak(&[pause(200), say(1..4), pause(400), say(4..16)].concat())
             .await;
         assert!(
             rig.prefixer.asked.lock().is_empty(),
@@ -42,7 +42,7 @@ fn a_language_that_is_opened_in_mid_utterance_starts_with_the_clause_that_is_bei
         ] {
             rig.root.start_child(spec).await.expect("the stage starts");
         }
-        rig.speak(&[say(13..15), pause(600)].concat()).await;
+        rig.speak(&[say(16..18), pause(600)].concat()).await;
         let outcome = rig.finish().await;
         let (clause, text) = &outcome.translated[0];
         assert!(
@@ -57,7 +57,7 @@ fn a_language_that_is_opened_in_mid_utterance_starts_with_the_clause_that_is_bei
                 .last()
                 .expect("translated")
                 .1
-                .ends_with("es:w14c1")
+                .ends_with("es:w17c1")
         );
         assert_eq!(outcome.heard.clauses.len(), outcome.translated.len());
     });
