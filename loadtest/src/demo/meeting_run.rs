@@ -267,14 +267,17 @@ where
     }))
 }
 
-/// Wait until no event has come for a while: the last clause is translated and spoken.
+/// Wait until every caption is final and no event has come for a while: the last clause is spoken.
 async fn until_quiet(events: &EventsClient) {
     let deadline = Instant::now() + AFTER;
     loop {
         let now = Instant::now();
-        let quiet = events
-            .latest()
-            .is_none_or(|latest| now.saturating_duration_since(latest) > QUIET);
+        let quiet = events.with(|log| {
+            let silent = log
+                .latest
+                .is_none_or(|latest| now.saturating_duration_since(latest) > QUIET);
+            silent && log.open_captions().is_empty()
+        });
         if quiet || now > deadline {
             return;
         }

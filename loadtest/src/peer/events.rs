@@ -3,6 +3,7 @@
 //! The types are declared here anew: this program shares none with the server, so that it tests
 //! what is on the wire.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -262,11 +263,6 @@ impl EventsClient {
         look(&self.log.lock())
     }
 
-    /// When the latest event arrived.
-    pub fn latest(&self) -> Option<Instant> {
-        self.log.lock().latest
-    }
-
     /// Stop following and hand over all events.
     pub fn leave(self) -> EventLog {
         self.reader.abort();
@@ -291,6 +287,22 @@ impl EventLog {
             faults.push("the server closed the connection before the end".to_owned());
         }
         faults
+    }
+
+    /// Utterances and clauses of which words were shown and no final caption yet.
+    pub fn open_captions(&self) -> BTreeSet<&str> {
+        let mut open = BTreeSet::new();
+        for event in &self.events {
+            let Event::Caption(caption) = &event.envelope.event else {
+                continue;
+            };
+            let id = caption.clause.as_ref().unwrap_or(&caption.utterance);
+            match caption.kind {
+                CaptionKind::Final => open.remove(id.as_str()),
+                _ => open.insert(id.as_str()),
+            };
+        }
+        open
     }
 
     /// Write down a message; give the event if it is one.
@@ -335,6 +347,21 @@ mod tests {
         };
         assert_eq!(caption.kind, CaptionKind::Committed);
         assert_eq!((caption.from, caption.words[0].i), (2, Some(2)));
+    }
+
+    #[test]
+    fn captions_are_open_until_they_are_final() {
+        let mut log = EventLog::default();
+        let mut take = |kind: &str, more: &str| {
+            let text = format!(
+                r#"{{"v":1,"type":"caption","kind":"{kind}","speaker":"a","utterance":"a-1","lang":"x"{more}}}"#
+            );
+            log.take(Instant::now(), &text).unwrap();
+        };
+        take("partial", "");
+        take("committed", r#","translated":true,"clause":"a-1.0""#);
+        take("final", "");
+        assert_eq!(log.open_captions(), BTreeSet::from(["a-1.0"]));
     }
 
     #[test]
