@@ -4,7 +4,7 @@ mod server;
 
 use std::io::{Read, Write};
 
-use server::{Server, offer, token};
+use server::{Server, token};
 use tungstenite::Message;
 
 #[test]
@@ -17,12 +17,7 @@ fn participants_are_told_as_they_come_and_go() {
         (snapshot["v"].as_u64(), snapshot["kind"].as_str()),
         (Some(1), Some("snapshot"))
     );
-    let opened = server
-        .request("POST", "/whip/demo")
-        .bearer(&ann)
-        .body("application/sdp", offer("publish.sdp"))
-        .send();
-    assert_eq!(opened.status, 201, "{opened:?}");
+    let opened = server.publish("demo", &ann);
     let joined = events.find(|event| event["type"] == "participants" && event["kind"] == "joined");
     let participant = &joined["participants"][0];
     assert_eq!(

@@ -3,7 +3,7 @@
 mod server;
 
 use serde_json::{Value, json};
-use server::{SERVICE_KEY, Server, offer, token};
+use server::{SERVICE_KEY, Server, token};
 
 fn paths(tree: &Value) -> Vec<String> {
     let mut found = vec![tree["path"].as_str().unwrap_or_default().to_owned()];
@@ -43,12 +43,7 @@ fn health_tells_what_works() {
 fn every_metric_is_documented() {
     let server = Server::start("");
     let ann = token("demo", "ann", &[]);
-    let opened = server
-        .request("POST", "/whip/demo")
-        .bearer(&ann)
-        .body("application/sdp", offer("publish.sdp"))
-        .send();
-    assert_eq!(opened.status, 201, "{opened:?}");
+    server.publish("demo", &ann);
     let answer = server.request("GET", "/metrics").send();
     assert!(
         answer
@@ -78,12 +73,7 @@ fn the_tree_shows_the_room_and_a_killed_actor_comes_back() {
     let server = Server::start("chaos: {enabled: true}\n");
     let ann = token("demo", "ann", &[]);
     let mut events = server.events("demo", &ann, "");
-    let opened = server
-        .request("POST", "/whip/demo")
-        .bearer(&ann)
-        .body("application/sdp", offer("publish.sdp"))
-        .send();
-    assert_eq!(opened.status, 201, "{opened:?}");
+    server.publish("demo", &ann);
     let tree = server
         .request("GET", "/supervision")
         .bearer(SERVICE_KEY)

@@ -2,7 +2,7 @@
 
 mod server;
 
-use server::{Server, offer, token};
+use server::{Server, token};
 
 #[test]
 fn sessions_and_websockets_are_told_and_the_process_ends_well() {
@@ -10,12 +10,7 @@ fn sessions_and_websockets_are_told_and_the_process_ends_well() {
     let ann = token("demo", "ann", &[]);
     let mut events = server.events("demo", &ann, "");
     events.find(|event| event["type"] == "participants");
-    let opened = server
-        .request("POST", "/whip/demo")
-        .bearer(&ann)
-        .body("application/sdp", offer("publish.sdp"))
-        .send();
-    assert_eq!(opened.status, 201, "{opened:?}");
+    server.publish("demo", &ann);
     server.signal("TERM");
     assert_eq!(events.closed(), Some(1001));
     server.logged("everything has ended");

@@ -127,6 +127,17 @@ impl Server {
         Request::new(method, &self.url(path))
     }
 
+    /// Opens a WHIP session.
+    pub(crate) fn publish(&self, room: &str, token: &str) -> Answer {
+        let opened = self
+            .request("POST", &format!("/whip/{room}"))
+            .bearer(token)
+            .body("application/sdp", offer("publish.sdp"))
+            .send();
+        assert_eq!(opened.status, 201, "{opened:?}");
+        opened
+    }
+
     /// A plain connection, for what an HTTP client would not do.
     pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.http).expect("the server accepts");

@@ -2,6 +2,7 @@
 
 use hive_models::stt::Word;
 
+use super::samples;
 use crate::settings::ClauseSettings;
 
 /// Words before which English, and with it most of its neighbours, starts a new thought.
@@ -20,7 +21,7 @@ const FOLLOWING: usize = 3;
 /// once some more follow. A word that nothing follows yet is never cut off, as the utterance's end will
 /// do it better.
 pub(crate) fn cut(words: &[Word], from: usize, settings: &ClauseSettings) -> Option<usize> {
-    let pause = settings.pause.as_millis() as u64 * 16;
+    let pause = samples(settings.pause);
     let min = settings.min_words.max(1);
     let max = settings.max_words.max(min);
     for at in from + min..words.len() {

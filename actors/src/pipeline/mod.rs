@@ -11,3 +11,10 @@ pub(crate) mod stt;
 mod tests;
 pub(crate) mod tts;
 pub(crate) mod vad;
+
+use std::time::Duration;
+
+/// Samples at 16 kHz of a duration.
+fn samples(duration: Duration) -> u64 {
+    duration.as_millis() as u64 * 16
+}

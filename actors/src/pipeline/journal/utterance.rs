@@ -11,7 +11,7 @@ use hive_models::vad::WINDOW_SAMPLES;
 
 use super::{Fenced, Journal, Lease, Log};
 use crate::events::schema::{CaptionKind, ErrorNotice, EventBody};
-use crate::pipeline::clause;
+use crate::pipeline::{clause, samples};
 
 const WINDOW: u64 = WINDOW_SAMPLES as u64;
 
@@ -380,9 +380,4 @@ impl Log {
             language.mt_bell.ring();
         }
     }
-}
-
-/// Samples at 16 kHz.
-fn samples(duration: Duration) -> u64 {
-    duration.as_millis() as u64 * 16
 }

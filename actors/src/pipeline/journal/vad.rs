@@ -1,7 +1,6 @@
 //! What `vad` reads and appends: segments of speech.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use hive_models::vad::{
     Endpointer, EndpointerSettings, SpeechEdge, VadState, VadWindow, WINDOW_SAMPLES,
@@ -9,6 +8,7 @@ use hive_models::vad::{
 
 use super::{Fenced, Journal, Lease};
 use crate::events::schema::{EventBody, Vad};
+use crate::pipeline::samples;
 use crate::settings::VadSettings;
 
 const WINDOW: u64 = WINDOW_SAMPLES as u64;
@@ -46,11 +46,6 @@ pub(crate) struct VadWork {
     pub(crate) window: VadWindow,
     /// What the model knows of the speaker.
     pub(crate) state: VadState,
-}
-
-/// Samples at 16 kHz of a duration.
-fn samples(duration: Duration) -> u64 {
-    duration.as_millis() as u64 * 16
 }
 
 impl VadLog {
