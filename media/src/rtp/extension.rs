@@ -10,6 +10,19 @@ pub const MID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 pub const RID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id";
 /// `a=extmap` URI of the repaired RTP stream id (RFC 8852).
 pub const REPAIRED_RID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id";
+/// `a=extmap` URI of the transport-wide sequence number (draft-holmer-rmcat-transport-wide-cc).
+pub const TRANSPORT_SEQUENCE_URI: &str =
+    "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
+/// `a=extmap` URI of the dependency descriptor (AV1 RTP, appendix A).
+pub const DEPENDENCY_DESCRIPTOR_URI: &str =
+    "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension";
+/// `a=extmap` URI of the coordination of video orientation (3GPP TS 26.114).
+pub const VIDEO_ORIENTATION_URI: &str = "urn:3gpp:video-orientation";
+/// `a=extmap` URI of the absolute capture time, by which receivers keep lips in step.
+pub const ABSOLUTE_CAPTURE_TIME_URI: &str =
+    "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time";
+/// `a=extmap` URI of the playout delay that a sender asks for.
+pub const PLAYOUT_DELAY_URI: &str = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay";
 
 const ONE_BYTE: u16 = 0xBEDE;
 const TWO_BYTE: u16 = 0x1000;
@@ -26,14 +39,42 @@ pub enum Extension {
     Rid,
     /// Names the simulcast layer that an RTX packet repairs.
     RepairedRid,
+    /// Numbers the packets of all streams of a transport, for congestion control.
+    TransportSequence,
+    /// Tells which frames a frame of a layered stream depends on.
+    DependencyDescriptor,
+    /// How to turn a picture upright.
+    VideoOrientation,
+    /// When a frame was captured, on the sender's clock.
+    AbsoluteCaptureTime,
+    /// How long a receiver should hold frames back.
+    PlayoutDelay,
 }
 
 impl Extension {
-    const ALL: [(Extension, &'static str); 4] = [
+    /// How many there are.
+    const COUNT: usize = 9;
+
+    const ALL: [(Extension, &'static str); Extension::COUNT] = [
         (Extension::AudioLevel, AUDIO_LEVEL_URI),
         (Extension::Mid, MID_URI),
         (Extension::Rid, RID_URI),
         (Extension::RepairedRid, REPAIRED_RID_URI),
+        (Extension::TransportSequence, TRANSPORT_SEQUENCE_URI),
+        (Extension::DependencyDescriptor, DEPENDENCY_DESCRIPTOR_URI),
+        (Extension::VideoOrientation, VIDEO_ORIENTATION_URI),
+        (Extension::AbsoluteCaptureTime, ABSOLUTE_CAPTURE_TIME_URI),
+        (Extension::PlayoutDelay, PLAYOUT_DELAY_URI),
+    ];
+
+    /// Those that describe the media and not the publisher's own transport, so that they are passed
+    /// on to subscribers.
+    const END_TO_END: [Extension; 5] = [
+        Extension::AudioLevel,
+        Extension::DependencyDescriptor,
+        Extension::VideoOrientation,
+        Extension::AbsoluteCaptureTime,
+        Extension::PlayoutDelay,
     ];
 
     /// The extension with `uri`, if this server understands it.
@@ -52,7 +93,7 @@ impl Extension {
 /// Which ids one media section negotiated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExtensionIds {
-    ids: [u8; 4],
+    ids: [u8; Extension::COUNT],
 }
 
 impl ExtensionIds {
@@ -71,14 +112,13 @@ impl ExtensionIds {
     }
 
     /// How to renumber a publisher's (`self`) extensions for a subscriber. Extensions that describe
-    /// the publisher's own session (mid, rid) are not passed on.
+    /// the publisher's own session (mid, rid, transport-wide numbers) are not passed on.
     pub fn map_to(&self, subscriber: &ExtensionIds) -> ExtensionMap {
         let mut map = ExtensionMap::default();
-        if let (Some(from), Some(to)) = (
-            self.get(Extension::AudioLevel),
-            subscriber.get(Extension::AudioLevel),
-        ) {
-            map.to[usize::from(from)] = to;
+        for extension in Extension::END_TO_END {
+            if let (Some(from), Some(to)) = (self.get(extension), subscriber.get(extension)) {
+                map.to[usize::from(from)] = to;
+            }
         }
         map
     }
