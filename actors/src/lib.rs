@@ -12,6 +12,7 @@ mod device;
 mod engines;
 pub mod events;
 mod hall;
+pub mod livekit;
 mod media;
 mod observer;
 mod participant;
