@@ -41,7 +41,7 @@ pub fn stun_demux(data: &[u8]) {
 
 /// An offer, and the answer to it if it has one: the answer is SDP with as many sections.
 pub fn sdp_offer(text: &str) {
-    let Ok(offer) = Offer::parse(text) else {
+    let Ok(offer) = Offer::parse_audio(text) else {
         return;
     };
     let _ = offer.audio_sections(Direction::sends, "sendonly");
@@ -49,7 +49,8 @@ pub fn sdp_offer(text: &str) {
         .sections
         .iter()
         .map(|section| match section.kind {
-            SectionKind::Audio(_) => SectionAnswer::Receive,
+            SectionKind::Audio(_) | SectionKind::Video(_) => SectionAnswer::receive(),
+            SectionKind::Data(_) => SectionAnswer::Data,
             SectionKind::Refused => SectionAnswer::Refuse,
         })
         .collect();
@@ -62,6 +63,7 @@ pub fn sdp_offer(text: &str) {
             candidates: &[],
             cname: "hive",
             session_id: 1,
+            version: 1,
         },
     );
     let sections = answer.lines().filter(|line| line.starts_with("m=")).count();

@@ -24,6 +24,7 @@ pub mod rtp;
 pub mod sdp;
 pub mod srtp;
 pub mod stun;
+pub mod video;
 #[cfg(test)]
 mod testing;
 mod worker;

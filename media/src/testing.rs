@@ -380,7 +380,7 @@ impl Net {
     pub(crate) fn join(&mut self, offering: Offering, role: Role) -> (usize, Accepted) {
         let index = self.clients.len();
         let mut client = Client::new(&format!("198.51.100.1:{}", 1000 + index), offering);
-        let offer = Offer::parse(&client.offer()).unwrap();
+        let offer = Offer::parse_audio(&client.offer()).unwrap();
         let accepted = self
             .engine
             .accept(&self.now, ROOM, PeerId(index as u64), &offer, role)

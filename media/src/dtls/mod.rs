@@ -77,7 +77,7 @@ pub(crate) enum DtlsEvent {
 /// One peer's association.
 pub(crate) struct Dtls {
     endpoint: Endpoint,
-    expected: Fingerprint,
+    expected: Option<Fingerprint>,
     to_send: VecDeque<BytesMut>,
     /// What the peer has not answered yet.
     flight: Option<Flight>,
@@ -86,8 +86,9 @@ pub(crate) struct Dtls {
 }
 
 impl Dtls {
-    /// Waits for the client hello of the peer whose offer holds `expected`.
-    pub(crate) fn new(config: &Arc<HandshakeConfig>, expected: Fingerprint) -> Dtls {
+    /// Waits for the client hello of the peer whose description holds `expected`. Without it the
+    /// handshake waits until [`Dtls::expect`] tells.
+    pub(crate) fn new(config: &Arc<HandshakeConfig>, expected: Option<Fingerprint>) -> Dtls {
         Dtls {
             endpoint: Endpoint::new(ASSOCIATION, TransportProtocol::UDP, Some(config.clone())),
             expected,
@@ -98,9 +99,14 @@ impl Dtls {
         }
     }
 
+    /// Tells whose certificate is expected, if that was not known before.
+    pub(crate) fn expect(&mut self, fingerprint: &Fingerprint) {
+        self.expected.get_or_insert_with(|| fingerprint.clone());
+    }
+
     /// Takes a datagram that came over a path that ICE has validated.
     pub(crate) fn read(&mut self, now: Instant, datagram: &[u8]) -> DtlsEvent {
-        if self.over {
+        if self.over || self.expected.is_none() {
             return DtlsEvent::None;
         }
         // A defect of the library, met by one peer's bytes, must end that peer only.
@@ -190,10 +196,13 @@ impl Dtls {
         let Some(state) = self.endpoint.get_connection_state(ASSOCIATION) else {
             return self.fail(DtlsFailure::Handshake);
         };
-        let genuine = state.peer_certificates.first().is_some_and(|der| {
-            let actual = fingerprint(self.expected.algorithm.digest(), der);
-            actual.eq_ignore_ascii_case(&self.expected.value)
-        });
+        let genuine = match (&self.expected, state.peer_certificates.first()) {
+            (Some(expected), Some(der)) => {
+                let actual = fingerprint(expected.algorithm.digest(), der);
+                actual.eq_ignore_ascii_case(&expected.value)
+            }
+            _ => false,
+        };
         if !genuine {
             return self.fail(DtlsFailure::Fingerprint);
         }

@@ -13,8 +13,8 @@ use crate::dtls::Dtls;
 use crate::ids::{PeerId, RoomId, TrackId};
 use crate::rtp::forward::Forwarder;
 use crate::rtp::ssrc_table::{self, SsrcTable};
-use crate::sdp::answer::{AnswerContext, SectionAnswer, write_answer};
-use crate::sdp::offer::{Direction, Offer, OfferError, SectionKind};
+use crate::sdp::answer::{AnswerContext, SectionAnswer, SentStream, write_answer};
+use crate::sdp::offer::{Direction, Fingerprint, Offer, OfferError, SectionKind};
 use crate::stun::ice_lite::IceCredentials;
 
 /// What a listener hears.
@@ -99,51 +99,13 @@ impl Engine {
             Role::Publish => offer.audio_sections(Direction::sends, "sendonly or sendrecv")?,
             Role::Listen(_) => offer.audio_sections(Direction::receives, "recvonly or sendrecv")?,
         };
-        if self.by_id.contains_key(&peer) {
-            return Err(AcceptError::PeerExists(peer));
-        }
-        if self.peers.len() >= self.config.max_peers {
-            return Err(AcceptError::TooManyPeers(self.config.max_peers));
-        }
+        self.check_place(peer)?;
         let source = match role {
             Role::Listen(Subscription::Source(track)) => Some(self.source(track, room)?),
             _ => None,
         };
 
-        let mut local = IceCredentials::generate(&mut self.random);
-        while self.by_ufrag.contains_key(local.ufrag.as_str()) {
-            local = IceCredentials::generate(&mut self.random);
-        }
-        self.serial += 1;
-        let key = self.peers.insert(Box::new(Peer {
-            id: peer,
-            room,
-            serial: self.serial,
-            ice: Ice {
-                local: local.clone(),
-                former: None,
-                remote_ufrag: offer.ice_ufrag.clone(),
-                addresses: Vec::new(),
-                selected: None,
-                nominated: false,
-            },
-            dtls: Dtls::new(&self.handshake, offer.fingerprint.clone()),
-            srtp: None,
-            last_heard: now.mono,
-            scheduled: None,
-            next_report: None,
-            report_ssrc: self.random.random(),
-            publishing: None,
-            listening: None,
-            rtt: RoundTrip::default(),
-            counters: PeerCounters::default(),
-            reference: None,
-        }));
-        self.by_id.insert(peer, key);
-        self.by_ufrag.insert(local.ufrag.as_str().into(), key);
-        self.rooms.entry(room).or_default().members += 1;
-        self.totals.peers_accepted += 1;
-
+        let key = self.new_peer(now, room, peer, &offer.ice_ufrag, Some(&offer.fingerprint));
         let mut answers = vec![SectionAnswer::Refuse; offer.sections.len()];
         let mut tracks = Vec::new();
         match role {
@@ -159,23 +121,92 @@ impl Engine {
                 }
             }
         }
-        let answer = write_answer(
-            offer,
-            &answers,
-            &AnswerContext {
-                ice: &local,
-                fingerprint: &self.fingerprint,
-                candidates: &self.config.candidates,
-                cname: &self.cname,
-                session_id: self.random.random::<u64>() >> 2,
-            },
-        );
+        let answer = write_answer(offer, &answers, &self.context(key));
         self.schedule(key);
         Ok(Accepted {
             answer,
             tracks,
-            ice_ufrag: local.ufrag,
+            ice_ufrag: self.peers[key].ice.local.ufrag.clone(),
         })
+    }
+
+    /// Whether `peer` may be added.
+    pub(super) fn check_place(&self, peer: PeerId) -> Result<(), AcceptError> {
+        if self.by_id.contains_key(&peer) {
+            return Err(AcceptError::PeerExists(peer));
+        }
+        if self.peers.len() >= self.config.max_peers {
+            return Err(AcceptError::TooManyPeers(self.config.max_peers));
+        }
+        Ok(())
+    }
+
+    /// What descriptions say of the server to a peer.
+    pub(super) fn context(&self, key: usize) -> AnswerContext<'_> {
+        let peer = &self.peers[key];
+        AnswerContext {
+            ice: &peer.ice.local,
+            fingerprint: &self.fingerprint,
+            candidates: &self.config.candidates,
+            cname: &self.cname,
+            session_id: peer.description.0,
+            version: peer.description.1,
+        }
+    }
+
+    /// Adds a peer that neither sends nor receives yet. Without a fingerprint it is one that has not
+    /// answered yet.
+    pub(super) fn new_peer(
+        &mut self,
+        now: &Now,
+        room: RoomId,
+        peer: PeerId,
+        remote_ufrag: &str,
+        fingerprint: Option<&Fingerprint>,
+    ) -> usize {
+        let local = self.new_credentials();
+        self.serial += 1;
+        let ufrag = local.ufrag.as_str().into();
+        let key = self.peers.insert(Box::new(Peer {
+            id: peer,
+            room,
+            serial: self.serial,
+            ice: Ice {
+                local,
+                former: None,
+                remote_ufrag: remote_ufrag.to_owned(),
+                addresses: Vec::new(),
+                selected: None,
+                nominated: false,
+            },
+            dtls: Dtls::new(&self.handshake, fingerprint.cloned()),
+            srtp: None,
+            last_heard: now.mono,
+            scheduled: None,
+            next_report: None,
+            report_ssrc: self.random.random(),
+            publishing: None,
+            listening: None,
+            rtt: RoundTrip::default(),
+            counters: PeerCounters::default(),
+            reference: None,
+            description: (self.random.random::<u64>() >> 2, 1),
+        }));
+        self.by_id.insert(peer, key);
+        self.by_ufrag.insert(ufrag, key);
+        self.rooms.entry(room).or_default().members += 1;
+        self.totals.peers_accepted += 1;
+        key
+    }
+
+    /// Credentials that no other peer has.
+    pub(super) fn new_credentials(&mut self) -> IceCredentials {
+        loop {
+            let local = IceCredentials::generate(&mut self.random);
+            if !self.by_ufrag.contains_key(local.ufrag.as_str()) {
+                return local;
+            }
+        }
     }
 
     /// The key of a language channel of `room`.
@@ -217,7 +248,7 @@ impl Engine {
             members.speakers.add(id);
             by_section.insert(section, track);
             ids.push(id);
-            answers[section] = SectionAnswer::Receive;
+            answers[section] = SectionAnswer::receive();
         }
         let mut table = SsrcTable::default();
         table.apply(offer.sections.iter().map(table_section).collect());
@@ -267,10 +298,11 @@ impl Engine {
                 jitter: 0,
             });
             // One stream id each, so that browsers do not delay slots to synchronise them.
-            answers[section] = SectionAnswer::Send {
+            answers[section] = SectionAnswer::send(SentStream {
                 ssrc,
+                rtx: None,
                 msid: (format!("hive-{section}"), format!("audio-{section}")),
-            };
+            });
         }
         self.peers[key].listening = Some(Box::new(Listening {
             subscription,
@@ -283,13 +315,21 @@ impl Engine {
 /// How often rooms rank their speakers.
 pub(super) const TICK: Duration = Duration::from_millis(100);
 
-fn table_section(section: &crate::sdp::offer::Section) -> ssrc_table::Section {
+pub(super) fn table_section(section: &crate::sdp::offer::Section) -> ssrc_table::Section {
     ssrc_table::Section {
         mid: section.mid.as_deref().map(Box::from),
         extensions: section.extensions,
         payload_types: match &section.kind {
-            SectionKind::Audio(opus) => vec![opus.payload_type],
-            SectionKind::Refused => Vec::new(),
+            SectionKind::Audio(opus) => [Some(opus.payload_type), opus.red]
+                .into_iter()
+                .flatten()
+                .collect(),
+            SectionKind::Video(formats) => formats
+                .iter()
+                .flat_map(|format| [Some(format.payload_type), format.rtx])
+                .flatten()
+                .collect(),
+            SectionKind::Data(_) | SectionKind::Refused => Vec::new(),
         },
         ssrcs: section.ssrcs.clone(),
     }

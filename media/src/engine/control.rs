@@ -12,7 +12,6 @@ use crate::rtp::extension::{Extension, ExtensionIds};
 use crate::rtp::forward::TrackPacket;
 use crate::rtp::header::Header;
 use crate::sdp::fragment::TrickleFragment;
-use crate::stun::ice_lite::IceCredentials;
 
 /// A consumer of a track's packets. Called on the worker's thread: it must not block.
 pub type TapFn = Box<dyn FnMut(EncodedFrame) + Send>;
@@ -59,22 +58,25 @@ impl Engine {
         if self.peers[key].ice.remote_ufrag == fragment.ice_ufrag {
             return Ok(None);
         }
-        let mut local = IceCredentials::generate(&mut self.random);
-        while self.by_ufrag.contains_key(local.ufrag.as_str()) {
-            local = IceCredentials::generate(&mut self.random);
-        }
-        let answer = IceRestartAnswer {
-            fragment: fragment.write_restart(&local, &self.config.candidates),
+        self.restart_ice(key, &fragment.ice_ufrag);
+        let local = &self.peers[key].ice.local;
+        Ok(Some(IceRestartAnswer {
+            fragment: fragment.write_restart(local, &self.config.candidates),
             ice_ufrag: local.ufrag.clone(),
-        };
+        }))
+    }
+
+    /// Gives a peer new credentials, for a remote user name fragment that may be new too. The old ones
+    /// stay good until the first check with the new.
+    pub(super) fn restart_ice(&mut self, key: usize, remote_ufrag: &str) {
+        let local = self.new_credentials();
         let ice = &mut self.peers[key].ice;
         self.by_ufrag.insert(local.ufrag.as_str().into(), key);
-        let remote = std::mem::replace(&mut ice.remote_ufrag, fragment.ice_ufrag.clone());
+        let remote = std::mem::replace(&mut ice.remote_ufrag, remote_ufrag.to_owned());
         let replaced = std::mem::replace(&mut ice.local, local);
         if let Some((oldest, _)) = ice.former.replace((replaced, remote)) {
             self.by_ufrag.remove(oldest.ufrag.as_str());
         }
-        Ok(Some(answer))
     }
 
     /// Hands every packet of a track to `tap` from now on, or to nobody.

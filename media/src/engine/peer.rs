@@ -41,6 +41,8 @@ pub(super) struct Peer {
     pub(super) counters: PeerCounters,
     /// The peer's last reference time (SSRC, middle NTP bits, arrival), to be answered by DLRR.
     pub(super) reference: Option<(u32, u32, Instant)>,
+    /// Session id and version of what was last described to the peer.
+    pub(super) description: (u64, u64),
 }
 
 /// ICE-lite state.

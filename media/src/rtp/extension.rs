@@ -55,7 +55,7 @@ impl Extension {
     /// How many there are.
     const COUNT: usize = 9;
 
-    const ALL: [(Extension, &'static str); Extension::COUNT] = [
+    pub(crate) const ALL: [(Extension, &'static str); Extension::COUNT] = [
         (Extension::AudioLevel, AUDIO_LEVEL_URI),
         (Extension::Mid, MID_URI),
         (Extension::Rid, RID_URI),

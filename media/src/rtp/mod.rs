@@ -6,6 +6,7 @@ pub mod forward;
 pub mod header;
 pub mod nack;
 pub mod receive;
+pub mod red;
 pub mod sequence;
 pub mod speakers;
 pub mod ssrc_table;

@@ -1,29 +1,81 @@
-//! Answers, generated from what the worker decided.
+//! Answers, and offers of ours, generated from what the worker decided.
 
 use std::fmt::Write;
 use std::net::SocketAddr;
 
-use super::offer::{Direction, Offer, OpusFormat, Section, SectionKind};
+use super::formats::{OpusFormat, VideoFormat};
+use super::offer::Offer;
+use super::section::{Direction, Section, SectionKind};
 use crate::rtp::extension::Extension;
 use crate::stun::ice_lite::IceCredentials;
+use crate::video::VideoCodec;
 
-/// What becomes of one offered section.
+/// The largest data channel message that is taken, in bytes; what clients assume of LiveKit.
+pub const MAX_MESSAGE_SIZE: usize = 256 * 1024;
+
+/// What becomes of one section.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SectionAnswer {
     /// Refused: port 0.
     Refuse,
-    /// The server receives.
-    Receive,
-    /// The server sends one stream.
-    Send {
-        /// Its synchronisation source.
-        ssrc: u32,
-        /// Its stream and track ids for `a=msid`.
-        msid: (String, String),
-    },
+    /// Audio or video.
+    Media(MediaAnswer),
+    /// Data channels.
+    Data,
 }
 
-/// Everything an answer says about the server.
+/// Who sends in a section of audio or video.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MediaAnswer {
+    /// Whether the server receives.
+    pub receive: bool,
+    /// What the server sends.
+    pub send: Option<SentStream>,
+    /// How the client should encode what the server receives.
+    pub prefer: Preference,
+}
+
+/// How a publisher should encode.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Preference {
+    /// The video codec; the offer's first if there is none.
+    pub codec: Option<VideoCodec>,
+    /// Whether audio pauses in silence (`usedtx`).
+    pub dtx: bool,
+    /// Whether audio has two channels.
+    pub stereo: bool,
+}
+
+/// One stream that the server sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SentStream {
+    /// Its synchronisation source.
+    pub ssrc: u32,
+    /// The source of its retransmissions.
+    pub rtx: Option<u32>,
+    /// Its stream and track ids for `a=msid`.
+    pub msid: (String, String),
+}
+
+impl SectionAnswer {
+    /// The server receives, as the client likes to send.
+    pub fn receive() -> SectionAnswer {
+        SectionAnswer::Media(MediaAnswer {
+            receive: true,
+            ..MediaAnswer::default()
+        })
+    }
+
+    /// The server sends.
+    pub fn send(stream: SentStream) -> SectionAnswer {
+        SectionAnswer::Media(MediaAnswer {
+            send: Some(stream),
+            ..MediaAnswer::default()
+        })
+    }
+}
+
+/// Everything a description says about the server.
 #[derive(Debug)]
 pub struct AnswerContext<'a> {
     /// The server's ICE credentials for this peer.
@@ -36,6 +88,8 @@ pub struct AnswerContext<'a> {
     pub cname: &'a str,
     /// `o=` session id, under 2⁶².
     pub session_id: u64,
+    /// `o=` session version, which grows with each description.
+    pub version: u64,
 }
 
 /// Writes the answer to `offer`, with one [`SectionAnswer`] for each of its sections.
@@ -44,34 +98,65 @@ pub fn write_answer(
     sections: &[SectionAnswer],
     context: &AnswerContext<'_>,
 ) -> String {
+    let sections: Vec<_> = offer.sections.iter().zip(sections).collect();
+    write_description(&sections, offer.bundled, "passive", context)
+}
+
+/// Writes an offer with these sections, of which the server's own directions are in the answers.
+pub fn write_offer(sections: &[(Section, SectionAnswer)], context: &AnswerContext<'_>) -> String {
+    let sections: Vec<_> = sections
+        .iter()
+        .map(|(section, answer)| (section, answer))
+        .collect();
+    write_description(&sections, true, "actpass", context)
+}
+
+fn write_description(
+    sections: &[(&Section, &SectionAnswer)],
+    bundled: bool,
+    setup: &str,
+    context: &AnswerContext<'_>,
+) -> String {
     let mut sdp = String::with_capacity(2048);
     // Writing to a String cannot fail.
     let _ = write!(
         sdp,
-        "v=0\r\no=- {} 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n",
-        context.session_id
+        "v=0\r\no=- {} {} IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n",
+        context.session_id, context.version
     );
-    let accepted = || {
-        offer
-            .sections
-            .iter()
-            .zip(sections)
-            .filter(|(_, answer)| **answer != SectionAnswer::Refuse)
-    };
-    if offer.bundled {
+    if bundled {
         sdp.push_str("a=group:BUNDLE");
-        for mid in accepted().filter_map(|(section, _)| section.mid.as_deref()) {
+        let accepted = sections
+            .iter()
+            .filter(|(_, answer)| **answer != SectionAnswer::Refuse);
+        for mid in accepted.filter_map(|(section, _)| section.mid.as_deref()) {
             let _ = write!(sdp, " {mid}");
         }
         sdp.push_str("\r\n");
     }
     sdp.push_str("a=ice-lite\r\na=extmap-allow-mixed\r\na=msid-semantic: WMS *\r\n");
     let mut first = true;
-    for (section, answer) in offer.sections.iter().zip(sections) {
+    for (section, answer) in sections {
         match (&section.kind, answer) {
-            (SectionKind::Audio(opus), SectionAnswer::Receive | SectionAnswer::Send { .. }) => {
-                write_audio(&mut sdp, section, opus, answer, context, first);
-                first = false;
+            (SectionKind::Audio(opus), SectionAnswer::Media(media)) => {
+                write_head(&mut sdp, section, &audio_formats(opus), setup, context);
+                write_extensions(&mut sdp, section, media);
+                write_audio(&mut sdp, opus, media);
+                write_streams(&mut sdp, media, context);
+            }
+            (SectionKind::Video(formats), SectionAnswer::Media(media)) => {
+                let formats = in_preference(formats, media.prefer.codec);
+                write_head(&mut sdp, section, &video_formats(&formats), setup, context);
+                write_extensions(&mut sdp, section, media);
+                write_video(&mut sdp, section, &formats, media);
+                write_streams(&mut sdp, media, context);
+            }
+            (SectionKind::Data(_), SectionAnswer::Data) => {
+                write_head(&mut sdp, section, "webrtc-datachannel", setup, context);
+                let _ = write!(
+                    sdp,
+                    "a=sctp-port:5000\r\na=max-message-size:{MAX_MESSAGE_SIZE}\r\n"
+                );
             }
             _ => {
                 let _ = write!(
@@ -80,8 +165,13 @@ pub fn write_answer(
                     section.media, section.protocol, section.format
                 );
                 write_mid(&mut sdp, section);
+                continue;
             }
         }
+        if first || section.mid.is_none() {
+            write_candidates(&mut sdp, context.candidates);
+        }
+        first = false;
     }
     sdp
 }
@@ -92,58 +182,151 @@ fn write_mid(sdp: &mut String, section: &Section) {
     }
 }
 
-fn write_audio(
+fn write_head(
     sdp: &mut String,
     section: &Section,
-    opus: &OpusFormat,
-    answer: &SectionAnswer,
+    formats: &str,
+    setup: &str,
     context: &AnswerContext<'_>,
-    first: bool,
 ) {
-    let payload_type = opus.payload_type;
     let _ = write!(
         sdp,
-        "m=audio 9 {} {payload_type}\r\nc=IN IP4 0.0.0.0\r\na=rtcp:9 IN IP4 0.0.0.0\r\n\
-         a=ice-ufrag:{}\r\na=ice-pwd:{}\r\na=fingerprint:sha-256 {}\r\na=setup:passive\r\n",
-        section.protocol, context.ice.ufrag, context.ice.pwd, context.fingerprint
+        "m={} 9 {} {formats}\r\nc=IN IP4 0.0.0.0\r\n\
+         a=ice-ufrag:{}\r\na=ice-pwd:{}\r\na=fingerprint:sha-256 {}\r\na=setup:{setup}\r\n",
+        section.media, section.protocol, context.ice.ufrag, context.ice.pwd, context.fingerprint
     );
     write_mid(sdp, section);
-    for extension in [Extension::AudioLevel, Extension::Mid] {
-        // The server writes no mid: its streams are told apart by SSRC.
-        let used = matches!(answer, SectionAnswer::Receive) || extension != Extension::Mid;
+}
+
+/// Says which extensions the server reads and writes.
+fn write_extensions(sdp: &mut String, section: &Section, media: &MediaAnswer) {
+    let audio = section.kind.is_audio();
+    for extension in Extension::ALL.map(|(extension, _)| extension) {
+        let used = match extension {
+            Extension::AudioLevel => audio,
+            // The server writes neither: its streams are told apart by SSRC.
+            Extension::Mid | Extension::Rid | Extension::RepairedRid => media.receive,
+            Extension::AbsoluteCaptureTime => true,
+            // Only video is adapted to the network.
+            Extension::TransportSequence
+            | Extension::DependencyDescriptor
+            | Extension::VideoOrientation
+            | Extension::PlayoutDelay => !audio,
+        };
         if let Some(id) = section.extensions.get(extension).filter(|_| used) {
             let _ = write!(sdp, "a=extmap:{id} {}\r\n", extension.uri());
         }
     }
-    let direction = match answer {
-        SectionAnswer::Receive => Direction::RecvOnly,
-        _ => Direction::SendOnly,
-    };
-    let _ = write!(
-        sdp,
-        "a={direction}\r\na=rtcp-mux\r\na=rtcp-rsize\r\na=rtpmap:{payload_type} opus/48000/2\r\n"
-    );
+    let direction = Direction::new(media.send.is_some(), media.receive);
+    let _ = write!(sdp, "a={direction}\r\na=rtcp-mux\r\na=rtcp-rsize\r\n");
+}
+
+fn audio_formats(opus: &OpusFormat) -> String {
+    match opus.red {
+        // Redundancy first is what makes publishers use it.
+        Some(red) => format!("{red} {}", opus.payload_type),
+        None => opus.payload_type.to_string(),
+    }
+}
+
+fn write_audio(sdp: &mut String, opus: &OpusFormat, media: &MediaAnswer) {
+    let payload_type = opus.payload_type;
+    let _ = write!(sdp, "a=rtpmap:{payload_type} opus/48000/2\r\n");
     if opus.nack {
         let _ = write!(sdp, "a=rtcp-fb:{payload_type} nack\r\n");
     }
     if opus.rrtr {
         let _ = write!(sdp, "a=rtcp-fb:{payload_type} rrtr\r\n");
     }
-    let _ = write!(sdp, "a=fmtp:{payload_type} minptime=10;useinbandfec=1\r\n");
-    if let SectionAnswer::Send {
+    let _ = write!(sdp, "a=fmtp:{payload_type} minptime=10;useinbandfec=1");
+    if media.prefer.dtx {
+        sdp.push_str(";usedtx=1");
+    }
+    if media.prefer.stereo {
+        sdp.push_str(";stereo=1");
+    }
+    sdp.push_str("\r\n");
+    if let Some(red) = opus.red {
+        let _ = write!(
+            sdp,
+            "a=rtpmap:{red} red/48000/2\r\na=fmtp:{red} {payload_type}/{payload_type}\r\n"
+        );
+    }
+}
+
+/// The formats, those of the preferred codec first.
+fn in_preference(formats: &[VideoFormat], codec: Option<VideoCodec>) -> Vec<&VideoFormat> {
+    let mut formats: Vec<_> = formats.iter().collect();
+    // The sort is stable.
+    formats.sort_by_key(|format| codec.is_some_and(|codec| format.codec != codec));
+    formats
+}
+
+fn video_formats(formats: &[&VideoFormat]) -> String {
+    let numbers: Vec<String> = formats
+        .iter()
+        .flat_map(|format| [Some(format.payload_type), format.rtx])
+        .flatten()
+        .map(|number| number.to_string())
+        .collect();
+    numbers.join(" ")
+}
+
+fn write_video(
+    sdp: &mut String,
+    section: &Section,
+    formats: &[&VideoFormat],
+    media: &MediaAnswer,
+) {
+    for format in formats {
+        let number = format.payload_type;
+        let _ = write!(sdp, "a=rtpmap:{number} {}/90000\r\n", format.codec.name());
+        for (offered, feedback) in [
+            (format.transport_feedback, "transport-cc"),
+            (format.nack, "nack"),
+            (format.picture_loss, "nack pli"),
+        ] {
+            if offered {
+                let _ = write!(sdp, "a=rtcp-fb:{number} {feedback}\r\n");
+            }
+        }
+        if !format.parameters.is_empty() {
+            let _ = write!(sdp, "a=fmtp:{number} {}\r\n", format.parameters);
+        }
+        if let Some(rtx) = format.rtx {
+            let _ = write!(
+                sdp,
+                "a=rtpmap:{rtx} rtx/90000\r\na=fmtp:{rtx} apt={number}\r\n"
+            );
+        }
+    }
+    if media.receive && !section.rids.is_empty() {
+        for rid in &section.rids {
+            let _ = write!(sdp, "a=rid:{rid} recv\r\n");
+        }
+        let _ = write!(sdp, "a=simulcast:recv {}\r\n", section.rids.join(";"));
+    }
+}
+
+fn write_streams(sdp: &mut String, media: &MediaAnswer, context: &AnswerContext<'_>) {
+    let Some(SentStream {
         ssrc,
+        rtx,
         msid: (stream, track),
-    } = answer
-    {
+    }) = &media.send
+    else {
+        return;
+    };
+    let _ = write!(sdp, "a=msid:{stream} {track}\r\n");
+    if let Some(rtx) = rtx {
+        let _ = write!(sdp, "a=ssrc-group:FID {ssrc} {rtx}\r\n");
+    }
+    for ssrc in [Some(ssrc), rtx.as_ref()].into_iter().flatten() {
         let cname = context.cname;
         let _ = write!(
             sdp,
-            "a=msid:{stream} {track}\r\na=ssrc:{ssrc} cname:{cname}\r\n\
-             a=ssrc:{ssrc} msid:{stream} {track}\r\n"
+            "a=ssrc:{ssrc} cname:{cname}\r\na=ssrc:{ssrc} msid:{stream} {track}\r\n"
         );
-    }
-    if first || section.mid.is_none() {
-        write_candidates(sdp, context.candidates);
     }
 }
 
@@ -174,7 +357,7 @@ mod tests {
             pwd: "p".repeat(24),
         };
         write_answer(
-            &Offer::parse(CHROMIUM).unwrap(),
+            &Offer::parse_audio(CHROMIUM).unwrap(),
             sections,
             &AnswerContext {
                 ice: &ice,
@@ -185,13 +368,14 @@ mod tests {
                 ],
                 cname: "hive",
                 session_id: 7,
+                version: 1,
             },
         )
     }
 
     #[test]
     fn receives_audio_and_refuses_video() {
-        let sdp = answer(&[SectionAnswer::Receive, SectionAnswer::Refuse]);
+        let sdp = answer(&[SectionAnswer::receive(), SectionAnswer::Refuse]);
         for line in [
             "a=group:BUNDLE 0",
             "a=ice-lite",
@@ -216,10 +400,11 @@ mod tests {
     #[test]
     fn names_what_it_sends() {
         let sdp = answer(&[
-            SectionAnswer::Send {
+            SectionAnswer::send(SentStream {
                 ssrc: 42,
+                rtx: None,
                 msid: ("floor".to_owned(), "floor-0".to_owned()),
-            },
+            }),
             SectionAnswer::Refuse,
         ]);
         for line in [

@@ -3,16 +3,16 @@
 use std::io::Cursor;
 use std::panic::catch_unwind;
 
-use rtc_sdp::description::common::Attribute;
 use rtc_sdp::description::media::MediaDescription;
 use rtc_sdp::description::session::SessionDescription;
 
-use crate::rtp::extension::{Extension, ExtensionIds};
+pub use super::section::{Direction, Section, SectionKind};
+use super::section::{has, value};
 
-/// The largest offer that is read, in bytes. Chromium's with audio and simulcast video is under 10 KiB.
-pub const MAX_OFFER: usize = 64 * 1024;
+/// The largest offer that is read, in bytes. A video section of Chromium's is about 5 KiB.
+pub const MAX_OFFER: usize = 512 * 1024;
 /// The most media sections in an offer.
-pub const MAX_SECTIONS: usize = 64;
+pub const MAX_SECTIONS: usize = 128;
 
 /// Why an offer cannot be answered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,7 +24,7 @@ pub enum OfferError {
     #[error("the offer is not a session description: {0}")]
     Garbage(String),
     /// No usable audio section.
-    #[error("the offer has no audio section; add an audio transceiver")]
+    #[error("the offer has no section that can be used; add an audio transceiver")]
     NoAudio,
     /// Audio, but not Opus.
     #[error("the offer's audio has no opus/48000/2; this server speaks only Opus")]
@@ -46,8 +46,8 @@ pub enum OfferError {
     /// Several sections without BUNDLE.
     #[error("the offer's sections are not bundled; add a=group:BUNDLE with every mid")]
     NoBundle,
-    /// No `a=rtcp-mux`.
-    #[error("the offer's audio does not multiplex RTCP; add a=rtcp-mux")]
+    /// A section of audio or video without `a=rtcp-mux`.
+    #[error("the offer has a section that does not multiplex RTCP; add a=rtcp-mux to it")]
     NoRtcpMux,
     /// Publishing needs a section that sends, listening one that receives.
     #[error("the offer's audio is {found}; {wanted} is needed here")]
@@ -57,42 +57,6 @@ pub enum OfferError {
         /// What would do.
         wanted: &'static str,
     },
-}
-
-/// The direction of a media section as its offerer sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// Both ways.
-    SendRecv,
-    /// The offerer sends.
-    SendOnly,
-    /// The offerer receives.
-    RecvOnly,
-    /// Nobody sends.
-    Inactive,
-}
-
-impl std::fmt::Display for Direction {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Direction::SendRecv => "sendrecv",
-            Direction::SendOnly => "sendonly",
-            Direction::RecvOnly => "recvonly",
-            Direction::Inactive => "inactive",
-        })
-    }
-}
-
-impl Direction {
-    /// Whether the offerer would send.
-    pub fn sends(self) -> bool {
-        matches!(self, Direction::SendRecv | Direction::SendOnly)
-    }
-
-    /// Whether the offerer would receive.
-    pub fn receives(self) -> bool {
-        matches!(self, Direction::SendRecv | Direction::RecvOnly)
-    }
 }
 
 /// The digest of a fingerprint.
@@ -125,48 +89,6 @@ pub struct Fingerprint {
     pub value: String,
 }
 
-/// The Opus format of a section.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OpusFormat {
-    /// Its payload type.
-    pub payload_type: u8,
-    /// Whether generic NACK (RFC 4585) was offered for it.
-    pub nack: bool,
-    /// Whether receiver reference time reports (RFC 3611) were offered, which give this server the
-    /// round trip to a peer that only sends.
-    pub rrtr: bool,
-}
-
-/// What kind of media a section is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SectionKind {
-    /// Audio with Opus.
-    Audio(OpusFormat),
-    /// Audio without Opus, video, data, or a section that was already refused or stopped.
-    Refused,
-}
-
-/// One `m=` section.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Section {
-    /// `audio`, `video` or `application`, as offered.
-    pub media: String,
-    /// The transport protocol, as offered.
-    pub protocol: String,
-    /// The first format, which a refusal repeats.
-    pub format: String,
-    /// `a=mid`.
-    pub mid: Option<String>,
-    /// Direction, as the offerer sees it.
-    pub direction: Direction,
-    /// What it can be answered as.
-    pub kind: SectionKind,
-    /// Ids of the extensions this server understands.
-    pub extensions: ExtensionIds,
-    /// SSRCs declared by `a=ssrc`, flagged if `a=ssrc-group:FID` says they repair another.
-    pub ssrcs: Vec<(u32, bool)>,
-}
-
 /// A checked offer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offer {
@@ -181,12 +103,31 @@ pub struct Offer {
 }
 
 impl Offer {
-    /// Reads and checks an offer.
+    /// Reads and checks an offer of plain Opus, as WHIP and WHEP make it; other sections are refused.
+    ///
+    /// # Errors
+    ///
+    /// See [`OfferError`].
+    pub fn parse_audio(text: &str) -> Result<Offer, OfferError> {
+        Offer::read(text, |section| {
+            match &mut section.kind {
+                SectionKind::Audio(opus) => opus.red = None,
+                other => *other = SectionKind::Refused,
+            }
+        })
+    }
+
+    /// Reads and checks an offer of audio, video and data channels, of which none need be there; or
+    /// an answer to an offer of ours, which reads alike.
     ///
     /// # Errors
     ///
     /// See [`OfferError`].
     pub fn parse(text: &str) -> Result<Offer, OfferError> {
+        Offer::read(text, |_| {})
+    }
+
+    fn read(text: &str, narrow: impl Fn(&mut Section)) -> Result<Offer, OfferError> {
         if text.len() > MAX_OFFER {
             return Err(OfferError::TooLarge);
         }
@@ -201,26 +142,36 @@ impl Offer {
         if session.attributes.iter().any(|at| at.key == "ice-lite") {
             return Err(OfferError::IceLite);
         }
-        let sections: Vec<Section> = session
+        let mut sections: Vec<Section> = session
             .media_descriptions
             .iter()
-            .map(|media| section(media, &session.attributes))
+            .map(|media| Section::read(media, &session.attributes))
             .collect();
-        if !sections.iter().any(|section| section.media == "audio") {
-            return Err(OfferError::NoAudio);
-        }
-        let Some(first) = sections
-            .iter()
-            .position(|section| matches!(section.kind, SectionKind::Audio(_)))
-        else {
-            return Err(OfferError::NoOpus);
+        sections.iter_mut().for_each(narrow);
+        let used = |section: &Section| section.kind != SectionKind::Refused;
+        // Without a section that can be used there may be none with a transport either.
+        let Some(first) = sections.iter().position(used) else {
+            let audio = sections.iter().any(|section| section.media == "audio");
+            return Err(if audio {
+                OfferError::NoOpus
+            } else {
+                OfferError::NoAudio
+            });
         };
 
         // Bundled sections share the first one's transport; look there, then at the session.
         let media = &session.media_descriptions[first];
         let transport =
             |key: &str| value(&media.attributes, key).or_else(|| value(&session.attributes, key));
-        if !has(&media.attributes, "rtcp-mux") {
+        let multiplexed = |(section, media): (&Section, &MediaDescription)| {
+            !(section.kind.is_audio() || section.kind.is_video())
+                || has(&media.attributes, "rtcp-mux")
+        };
+        if !sections
+            .iter()
+            .zip(&session.media_descriptions)
+            .all(multiplexed)
+        {
             return Err(OfferError::NoRtcpMux);
         }
         let ice_ufrag = transport("ice-ufrag").unwrap_or_default();
@@ -245,9 +196,7 @@ impl Offer {
             .filter_map(|at| at.value.as_deref()?.strip_prefix("BUNDLE"))
             .flat_map(str::split_whitespace)
             .collect();
-        let mut usable = sections
-            .iter()
-            .filter(|section| matches!(section.kind, SectionKind::Audio(_)));
+        let mut usable = sections.iter().filter(|section| used(section));
         let in_bundle = |section: &Section| {
             section
                 .mid
@@ -280,7 +229,7 @@ impl Offer {
             self.sections
                 .iter()
                 .enumerate()
-                .filter(|(_, section)| matches!(section.kind, SectionKind::Audio(_)))
+                .filter(|(_, section)| section.kind.is_audio())
         };
         let fitting: Vec<usize> = audio()
             .filter(|(_, section)| fits(section.direction))
@@ -295,117 +244,6 @@ impl Offer {
         }
         Ok(fitting)
     }
-}
-
-fn section(media: &MediaDescription, session: &[Attribute]) -> Section {
-    let attributes = &media.attributes;
-    let protocol = media.media_name.protos.join("/");
-    let mid = value(attributes, "mid")
-        .filter(|mid| is_token(mid))
-        .map(str::to_owned);
-    let secured = protocol.contains("TLS") && protocol.contains("SAVP");
-    let live = media.media_name.port.value != 0 || has(attributes, "bundle-only");
-    let opus = (media.media_name.media == "audio" && secured && live)
-        .then(|| opus(media))
-        .flatten();
-    let mut extensions = ExtensionIds::default();
-    for at in attributes.iter().filter(|at| at.key == "extmap") {
-        if let Some((extension, id)) = at.value.as_deref().and_then(parse_extmap) {
-            extensions.set(extension, id);
-        }
-    }
-    Section {
-        media: media.media_name.media.clone(),
-        protocol,
-        format: media
-            .media_name
-            .formats
-            .first()
-            .cloned()
-            .unwrap_or_else(|| "0".to_owned()),
-        mid,
-        direction: direction(attributes)
-            .or_else(|| direction(session))
-            .unwrap_or(Direction::SendRecv),
-        kind: opus.map_or(SectionKind::Refused, SectionKind::Audio),
-        extensions,
-        ssrcs: ssrcs(attributes),
-    }
-}
-
-fn direction(attributes: &[Attribute]) -> Option<Direction> {
-    attributes.iter().find_map(|at| match at.key.as_str() {
-        "sendrecv" => Some(Direction::SendRecv),
-        "sendonly" => Some(Direction::SendOnly),
-        "recvonly" => Some(Direction::RecvOnly),
-        "inactive" => Some(Direction::Inactive),
-        _ => None,
-    })
-}
-
-/// The first of the section's formats that is `opus/48000/2` (RFC 7587 §7).
-fn opus(media: &MediaDescription) -> Option<OpusFormat> {
-    let payload_type = media.media_name.formats.iter().find_map(|format| {
-        let payload_type: u8 = format.parse().ok().filter(|&number| number < 128)?;
-        // With RTCP on the same port, 64–95 would be taken for RTCP (RFC 5761 §4).
-        if (64..96).contains(&payload_type) {
-            return None;
-        }
-        media
-            .attributes
-            .iter()
-            .filter(|at| at.key == "rtpmap")
-            .filter_map(|at| at.value.as_deref()?.split_once(' '))
-            .any(|(number, codec)| {
-                number == format && codec.trim().eq_ignore_ascii_case("opus/48000/2")
-            })
-            .then_some(payload_type)
-    })?;
-    let feedback = |wanted: &str| {
-        media
-            .attributes
-            .iter()
-            .filter(|at| at.key == "rtcp-fb")
-            .filter_map(|at| at.value.as_deref()?.split_once(' '))
-            .any(|(number, feedback)| {
-                (number == "*" || number.parse() == Ok(payload_type)) && feedback.trim() == wanted
-            })
-    };
-    Some(OpusFormat {
-        payload_type,
-        nack: feedback("nack"),
-        rrtr: feedback("rrtr"),
-    })
-}
-
-fn ssrcs(attributes: &[Attribute]) -> Vec<(u32, bool)> {
-    let values = |key: &'static str| {
-        attributes
-            .iter()
-            .filter(move |at| at.key == key)
-            .filter_map(|at| at.value.as_deref())
-    };
-    let repairs: Vec<u32> = values("ssrc-group")
-        .filter_map(|group| group.strip_prefix("FID "))
-        .filter_map(|group| group.split_whitespace().nth(1)?.parse().ok())
-        .collect();
-    let mut ssrcs: Vec<(u32, bool)> = Vec::new();
-    for value in values("ssrc") {
-        let Some(ssrc) = value.split(' ').next().and_then(|ssrc| ssrc.parse().ok()) else {
-            continue;
-        };
-        if ssrcs.len() < 16 && !ssrcs.iter().any(|&(known, _)| known == ssrc) {
-            ssrcs.push((ssrc, repairs.contains(&ssrc)));
-        }
-    }
-    ssrcs
-}
-
-/// `<id>[/<direction>] <uri> [attributes]` (RFC 8285 §5).
-fn parse_extmap(value: &str) -> Option<(Extension, u16)> {
-    let mut fields = value.split_whitespace();
-    let id = fields.next()?.split('/').next()?.parse().ok()?;
-    Some((Extension::from_uri(fields.next()?)?, id))
 }
 
 fn parse_fingerprint(value: &str) -> Option<Fingerprint> {
@@ -428,18 +266,6 @@ fn parse_fingerprint(value: &str) -> Option<Fingerprint> {
     })
 }
 
-fn value<'a>(attributes: &'a [Attribute], key: &str) -> Option<&'a str> {
-    attributes
-        .iter()
-        .find(|at| at.key == key)
-        .and_then(|at| at.value.as_deref())
-        .map(str::trim)
-}
-
-fn has(attributes: &[Attribute], key: &str) -> bool {
-    attributes.iter().any(|at| at.key == key)
-}
-
 /// RFC 8839 §5.4: 4 (22) to 256 characters of letters, digits, `+` and `/`. Some clients use `-` and
 /// `_` as well.
 pub(crate) fn is_ice_text(text: &str, min: usize) -> bool {
@@ -447,14 +273,6 @@ pub(crate) fn is_ice_text(text: &str, min: usize) -> bool {
         && text
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"+/-_=".contains(&byte))
-}
-
-/// A token (RFC 8866 §9) short enough to repeat.
-fn is_token(text: &str) -> bool {
-    (1..=64).contains(&text.len())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_graphic() && !b"\"(),/:;<=>?@[\\]".contains(&byte))
 }
 
 #[cfg(test)]

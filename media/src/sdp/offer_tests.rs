@@ -1,4 +1,6 @@
+use super::super::formats::OpusFormat;
 use super::*;
+use crate::rtp::extension::Extension;
 
 /// As Chromium makes it for a microphone and a camera, shortened.
 pub(crate) const CHROMIUM: &str = "v=0\r
@@ -64,7 +66,7 @@ fn without(line: &str) -> String {
 
 #[test]
 fn reads_what_chromium_offers() {
-    let offer = Offer::parse(CHROMIUM).unwrap();
+    let offer = Offer::parse_audio(CHROMIUM).unwrap();
     assert!(offer.bundled);
     assert_eq!(offer.ice_ufrag, "ETEn");
     assert_eq!(offer.fingerprint.algorithm, FingerprintAlgorithm::Sha256);
@@ -73,6 +75,7 @@ fn reads_what_chromium_offers() {
         audio.kind,
         SectionKind::Audio(OpusFormat {
             payload_type: 111,
+            red: None,
             nack: false,
             rrtr: false
         })
@@ -93,7 +96,7 @@ fn reads_what_chromium_offers() {
 #[test]
 fn reads_nack_where_it_is_offered() {
     let text = CHROMIUM.replace("a=rtcp-fb:111 transport-cc", "a=rtcp-fb:111 nack");
-    let offer = Offer::parse(&text).unwrap();
+    let offer = Offer::parse_audio(&text).unwrap();
     assert!(matches!(
         offer.sections[0].kind,
         SectionKind::Audio(OpusFormat { nack: true, .. })
@@ -102,7 +105,7 @@ fn reads_nack_where_it_is_offered() {
 
 #[test]
 fn every_way_to_be_unusable_has_its_error() {
-    let parse = |text: &str| Offer::parse(text).unwrap_err();
+    let parse = |text: &str| Offer::parse_audio(text).unwrap_err();
     assert!(matches!(parse("hello"), OfferError::Garbage(_)));
     assert!(matches!(
         parse("\u{0}\u{1}\u{FFFD}"),
@@ -145,7 +148,7 @@ fn every_way_to_be_unusable_has_its_error() {
         parse(&CHROMIUM.replace("a=extmap-allow-mixed", "a=ice-lite")),
         OfferError::IceLite
     );
-    let offer = Offer::parse(CHROMIUM).unwrap();
+    let offer = Offer::parse_audio(CHROMIUM).unwrap();
     assert_eq!(
         offer.audio_sections(Direction::receives, "recvonly"),
         Err(OfferError::WrongDirection {
@@ -161,15 +164,15 @@ fn two_audio_sections_must_be_bundled() {
     let audio = &media[..media.find("m=video").unwrap()];
     let second = audio.replace("a=mid:0", "a=mid:1");
     let offer = format!("{session}{audio}{second}");
-    assert_eq!(Offer::parse(&offer).unwrap().sections.len(), 2);
+    assert_eq!(Offer::parse_audio(&offer).unwrap().sections.len(), 2);
     assert_eq!(
-        Offer::parse(&offer.replace("BUNDLE 0 1", "BUNDLE 0")),
+        Offer::parse_audio(&offer.replace("BUNDLE 0 1", "BUNDLE 0")),
         Err(OfferError::NoBundle)
     );
 }
 
 #[test]
 fn hostile_values_are_not_repeated() {
-    let offer = Offer::parse(&CHROMIUM.replace("a=mid:0", "a=mid:0 evil\"")).unwrap();
+    let offer = Offer::parse_audio(&CHROMIUM.replace("a=mid:0", "a=mid:0 evil\"")).unwrap();
     assert_eq!(offer.sections[0].mid, None);
 }

@@ -145,7 +145,7 @@ impl MediaWorker {
     ///
     /// See [`AcceptError`].
     pub async fn accept(&self, request: AcceptPeer) -> Result<Accepted, AcceptError> {
-        let offer = Box::new(Offer::parse(&request.offer)?);
+        let offer = Box::new(Offer::parse_audio(&request.offer)?);
         let (reply, answer) = oneshot::channel();
         self.shared.command(Command::Accept {
             room: request.room,

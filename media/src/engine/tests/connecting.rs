@@ -264,7 +264,7 @@ fn refusals_name_their_reason_and_change_nothing() {
     let mut net = Net::with_limits(Duration::from_secs(30), 2);
     net.publisher();
     let client = Client::new("198.51.100.9:9", Offering::PUBLISH);
-    let offer = Offer::parse(&client.offer()).unwrap();
+    let offer = Offer::parse_audio(&client.offer()).unwrap();
     let now = net.now;
     let mut accept = |peer, role| net.engine.accept(&now, ROOM, PeerId(peer), &offer, role);
     assert_eq!(
@@ -287,7 +287,7 @@ fn a_language_channel_must_exist_in_the_room() {
     let now = net.now;
     let elsewhere = net.engine.add_source(&now, RoomId(77));
     let client = Client::new("198.51.100.9:9", Offering::listen(1));
-    let offer = Offer::parse(&client.offer()).unwrap();
+    let offer = Offer::parse_audio(&client.offer()).unwrap();
     for track in [elsewhere, TrackId(u64::MAX)] {
         assert_eq!(
             net.engine.accept(

@@ -1,0 +1,5 @@
+//! Video.
+
+mod codec;
+
+pub use codec::VideoCodec;
