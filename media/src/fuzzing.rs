@@ -123,6 +123,7 @@ pub fn rtp_packet(data: &[u8]) {
         mid: Some("0".into()),
         extensions: publisher,
         payload_types: vec![111],
+        rids: vec!["h".into()],
         ssrcs: Vec::new(),
     }]);
     let _ = table.resolve(data, &header);

@@ -24,17 +24,18 @@ pub mod rtp;
 pub mod sdp;
 pub mod srtp;
 pub mod stun;
-pub mod video;
 #[cfg(test)]
 mod testing;
+pub mod video;
 mod worker;
 
 pub use certificate::{Certificate, GenerateCertificateError};
 pub use clock::{Now, round_trip};
 pub use dtls::DtlsFailure;
 pub use engine::{
-    AcceptError, AcceptPeer, Accepted, CloseReason, IceRestartAnswer, MediaEvent, PeerStats, Role,
-    Subscription, TapFn, Totals, TrickleError, WorkerStats,
+    AcceptError, AcceptPeer, Accepted, CloseReason, IceRestartAnswer, MediaEvent, MediaKind,
+    Negotiated, PeerStats, Plan, Play, Published, Role, Subscription, TapFn, Totals, TrickleError,
+    WorkerStats,
 };
 pub use ids::{PeerId, RoomId, TrackId};
 pub use sdp::fragment::{FragmentError, TrickleFragment};

@@ -361,6 +361,7 @@ impl Net {
             candidates: vec![SERVER.parse().unwrap()],
             idle_timeout,
             max_peers,
+            prominent_speakers: 10,
             seed: [7; 32],
         };
         Net {

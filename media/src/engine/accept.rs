@@ -7,7 +7,7 @@ use rand::Rng;
 
 use super::Engine;
 use super::peer::{Ice, Inbound, Listening, Peer, PeerCounters, Publishing, RoundTrip, Slot};
-use super::track::{Origin, Subscriber, Track};
+use super::track::{Origin, Subscriber};
 use crate::clock::Now;
 use crate::dtls::Dtls;
 use crate::ids::{PeerId, RoomId, TrackId};
@@ -25,6 +25,8 @@ pub enum Subscription {
     Floor,
     /// One language channel.
     Source(TrackId),
+    /// The tracks that were negotiated, each in a section of its own.
+    Tracks,
 }
 
 /// What a peer is.
@@ -72,6 +74,9 @@ pub enum AcceptError {
     /// The worker is full.
     #[error("this media worker serves its {0} peers already; raise media.max_peers or add workers")]
     TooManyPeers(usize),
+    /// The peer is gone.
+    #[error("{0} is not connected (any more)")]
+    UnknownPeer(PeerId),
     /// The language channel to listen to is gone.
     #[error("{0} does not exist (any more)")]
     UnknownTrack(TrackId),
@@ -121,6 +126,7 @@ impl Engine {
                 }
             }
         }
+        self.peers[key].description.1 += 1;
         let answer = write_answer(offer, &answers, &self.context(key));
         self.schedule(key);
         Ok(Accepted {
@@ -190,7 +196,8 @@ impl Engine {
             rtt: RoundTrip::default(),
             counters: PeerCounters::default(),
             reference: None,
-            description: (self.random.random::<u64>() >> 2, 1),
+            description: (self.random.random::<u64>() >> 2, 0),
+            sections: Vec::new(),
         }));
         self.by_id.insert(peer, key);
         self.by_ufrag.insert(ufrag, key);
@@ -238,16 +245,9 @@ impl Engine {
                 nack |= opus.nack;
                 reference_time |= opus.rrtr;
             }
-            let origin = Origin::Peer { key, ssrc: None };
-            let track = Track::new(room, origin, offer.sections[section].extensions, now.mono);
-            let id = track.id;
-            let track = self.tracks.insert(track);
-            self.track_by_id.insert(id, track);
-            let members = self.rooms.entry(room).or_default();
-            members.tracks.push(track);
-            members.speakers.add(id);
+            let track = self.add_track(now, room, key, &offer.sections[section]);
             by_section.insert(section, track);
-            ids.push(id);
+            ids.push(self.tracks[track].id);
             answers[section] = SectionAnswer::receive();
         }
         let mut table = SsrcTable::default();
@@ -275,34 +275,27 @@ impl Engine {
         let wanted = match subscription {
             Subscription::Floor => sections.len(),
             // A channel is one stream.
-            Subscription::Source(_) => 1,
+            Subscription::Source(_) | Subscription::Tracks => 1,
         };
         let mut slots = Vec::new();
         for &section in &sections[..wanted] {
             let SectionKind::Audio(opus) = &offer.sections[section].kind else {
                 continue;
             };
-            let ssrc = self.random.random();
-            slots.push(Slot {
-                forwarder: Forwarder::new(
-                    ssrc,
-                    opus.payload_type,
-                    offer.sections[section].extensions,
-                    self.random.random(),
-                    self.random.random(),
-                ),
-                track: None,
-                nack: opus.nack,
-                reported: false,
-                lost: 0,
-                jitter: 0,
-            });
-            // One stream id each, so that browsers do not delay slots to synchronise them.
+            let forwarder = Forwarder::new(
+                self.random.random(),
+                opus.payload_type,
+                offer.sections[section].extensions,
+                self.random.random(),
+                self.random.random(),
+            );
+            let slot = Slot::audio(section, forwarder, opus.nack);
             answers[section] = SectionAnswer::send(SentStream {
-                ssrc,
+                ssrc: slot.forwarder.ssrc(),
                 rtx: None,
-                msid: (format!("hive-{section}"), format!("audio-{section}")),
+                msid: slot.msid.clone(),
             });
+            slots.push(slot);
         }
         self.peers[key].listening = Some(Box::new(Listening {
             subscription,
@@ -319,7 +312,9 @@ pub(super) fn table_section(section: &crate::sdp::offer::Section) -> ssrc_table:
     ssrc_table::Section {
         mid: section.mid.as_deref().map(Box::from),
         extensions: section.extensions,
+        rids: section.rids.clone(),
         payload_types: match &section.kind {
+            _ if !section.direction.sends() => Vec::new(),
             SectionKind::Audio(opus) => [Some(opus.payload_type), opus.red]
                 .into_iter()
                 .flatten()

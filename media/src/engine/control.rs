@@ -86,6 +86,13 @@ impl Engine {
         }
     }
 
+    /// Drops what comes of a track from now on, or lets it pass again.
+    pub fn mute(&mut self, track: TrackId, muted: bool) {
+        if let Some(&key) = self.track_by_id.get(&track) {
+            self.tracks[key].muted = muted;
+        }
+    }
+
     /// Lets `listener` hear or not hear `publisher` on the floor; everybody is heard at first.
     pub fn exclude(&mut self, listener: PeerId, publisher: PeerId, excluded: bool) {
         let Some(&key) = self.by_id.get(&listener) else {
@@ -117,6 +124,8 @@ impl Engine {
         let source = match subscription {
             Subscription::Source(track) => Some(self.source(track, room)?),
             Subscription::Floor => None,
+            // What a client receives is negotiated.
+            Subscription::Tracks => return Ok(()),
         };
         let Some(listening) = self.peers[key].listening.as_deref_mut() else {
             return Ok(());
@@ -216,6 +225,7 @@ impl Engine {
                 bytes: &packet,
                 header: &header,
                 payload,
+                primary: None,
                 seq,
             };
             self.publish_packet(now, key, &packet, false, out);

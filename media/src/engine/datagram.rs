@@ -2,21 +2,25 @@
 
 use std::net::SocketAddr;
 
-use super::peer::{Inbound, MAX_ADDRESSES};
-use super::track::Origin;
+use super::peer::MAX_ADDRESSES;
 use super::{CloseReason, Engine, MAX_DATAGRAM, MediaEvent, Transmit};
 use crate::clock::{Now, round_trip};
 use crate::dtls::DtlsEvent;
 use crate::rtcp::read::{RtcpItem, read_compound};
-use crate::rtp::OPUS_CLOCK;
-use crate::rtp::extension::{Extension, find};
-use crate::rtp::forward::TrackPacket;
 use crate::rtp::header::Header;
-use crate::rtp::nack::NackGenerator;
-use crate::rtp::receive::ReceiveStats;
+use crate::rtp::ssrc_table::Stream;
 use crate::srtp::UnprotectError;
 use crate::stun::demux::{DatagramKind, binding_request_ufrags, classify};
 use crate::stun::ice_lite::{CheckError, answer_check};
+
+/// An authentic packet whose track is known.
+pub(super) struct Incoming<'a> {
+    /// The publisher.
+    pub(super) key: usize,
+    pub(super) track: usize,
+    pub(super) stream: Stream,
+    pub(super) header: &'a Header,
+}
 
 impl Engine {
     /// Takes one datagram, which is decrypted in place.
@@ -197,11 +201,11 @@ impl Engine {
         };
         peer.last_heard = now.mono;
         let bytes = &datagram[..len];
-        let Ok(payload) = header.payload(bytes) else {
+        if header.payload(bytes).is_err() {
             peer.counters.rejected += 1;
             self.totals.rtp_malformed += 1;
             return;
-        };
+        }
         self.totals.rtp_in += 1;
         peer.counters.packets_in += 1;
         peer.counters.bytes_in += bytes.len() as u64;
@@ -210,91 +214,26 @@ impl Engine {
             self.totals.unknown_stream += 1;
             return;
         };
-        let track = publishing
-            .table
-            .resolve(bytes, &header)
-            .filter(|stream| !stream.repair)
-            .and_then(|stream| publishing.tracks.get(&stream.section).copied());
-        let Some(track) = track else {
+        let stream = publishing.table.resolve(bytes, &header);
+        let track = stream.and_then(|stream| publishing.tracks.get(&stream.section).copied());
+        let (Some(stream), Some(track)) = (stream, track) else {
             self.totals.unknown_stream += 1;
             return;
         };
-        let entry = &mut self.tracks[track];
-        let Origin::Peer { ssrc: current, .. } = &mut entry.origin else {
-            return;
-        };
-        let known = publishing
-            .streams
-            .iter()
-            .position(|stream| stream.ssrc == header.ssrc);
-        let (at, new) = match known {
-            Some(at) => (at, false),
-            None => {
-                publishing.streams.push(Inbound {
-                    ssrc: header.ssrc,
-                    stats: ReceiveStats::new(OPUS_CLOCK),
-                    nack: NackGenerator::default(),
-                    // A source that replaces another goes on above its numbers.
-                    offset: match current {
-                        Some(_) => (entry.highest_seq | 0xFFFF) + 1,
-                        None => 0,
-                    },
-                });
-                *current = Some(header.ssrc);
-                (publishing.streams.len() - 1, true)
-            }
-        };
-        if *current != Some(header.ssrc) {
-            // A late packet of the source that was replaced.
-            self.totals.unknown_stream += 1;
+        if self.tracks[track].muted {
             return;
         }
-        let stream = &mut publishing.streams[at];
-        let received = stream.stats.receive(now.mono, header.seq, header.timestamp);
-        let seq = received.seq + stream.offset;
-        let restarted = received.restarted || (new && stream.offset > 0);
-        let mut reschedule = false;
-        if publishing.nack {
-            let before = stream.nack.next_at();
-            if stream.nack.received(now.mono, received.seq) {
-                peer.counters.recovered += 1;
-                self.totals.recovered += 1;
-            }
-            reschedule = before.is_none() && stream.nack.next_at().is_some();
-        }
-        let level = entry
-            .extensions
-            .get(Extension::AudioLevel)
-            .and_then(|id| {
-                find(bytes, header.extension.as_ref()?, id)?
-                    .first()
-                    .copied()
-            })
-            .map(|level| level & 0x7F)
-            // A publisher that tells no level speaks quietly while it sends more than DTX.
-            .unwrap_or(if payload.len() > 3 { 45 } else { 127 });
-        let id = entry.id;
-        if !entry.started {
-            entry.started = true;
-            self.events.push_back(MediaEvent::TrackStarted {
-                peer: peer.id,
-                track: id,
-            });
-        }
-        let room = peer.room;
-        if reschedule {
-            self.schedule(key);
-        }
-        if let Some(room) = self.rooms.get_mut(&room) {
-            room.speakers.observe(id, level);
-        }
-        let packet = TrackPacket {
-            bytes,
+        let received = Incoming {
+            key,
+            track,
+            stream,
             header: &header,
-            payload,
-            seq,
         };
-        self.publish_packet(now, track, &packet, restarted, out);
+        if self.tracks[track].is_audio() {
+            self.on_audio(now, &received, &datagram[..len], out);
+        } else {
+            self.on_video(now, &received, &mut datagram[..len], out);
+        }
     }
 
     fn on_rtcp(
@@ -395,10 +334,10 @@ impl Engine {
         else {
             return;
         };
-        let Some(cache) = slot
-            .track
-            .and_then(|track| self.tracks[track].cache.as_ref())
-        else {
+        let Some(track) = slot.track.map(|track| &self.tracks[track]) else {
+            return;
+        };
+        let Some(cache) = &track.cache else {
             return;
         };
         let wanted = (0..=16u16)
@@ -419,11 +358,8 @@ impl Engine {
             let Ok(payload) = header.payload(bytes) else {
                 continue;
             };
-            let packet = TrackPacket {
-                bytes,
-                header: &header,
-                payload,
-                seq,
+            let Some(packet) = track.packet(bytes, &header, payload, seq) else {
+                continue;
             };
             if let Some(len) = slot.forwarder.resend(&packet, &srtp.0, out.buffer()) {
                 out.send(len, to);

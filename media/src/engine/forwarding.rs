@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
 
-use super::{Engine, Transmit};
+use super::{Engine, Subscription, Transmit};
 use crate::audio::frame::EncodedFrame;
 use crate::clock::Now;
 use crate::rtp::forward::TrackPacket;
@@ -38,7 +38,7 @@ impl Engine {
             let frame = EncodedFrame {
                 seq: packet.header.seq,
                 timestamp: packet.header.timestamp,
-                payload: Bytes::copy_from_slice(packet.payload),
+                payload: Bytes::copy_from_slice(packet.opus()),
                 arrival: now.mono,
             };
             if catch_unwind(AssertUnwindSafe(|| tap(frame))).is_err() {
@@ -54,6 +54,9 @@ impl Engine {
             else {
                 continue;
             };
+            if !track.prominent && listening.subscription == Subscription::Tracks {
+                continue;
+            }
             let slot = &mut listening.slots[subscriber.slot];
             if restarted {
                 slot.forwarder.restart();

@@ -4,16 +4,19 @@
 //! so whatever happens on a network can be played through it in virtual time.
 
 mod accept;
+mod audio;
 mod close;
 mod control;
 mod datagram;
 mod forwarding;
+mod negotiate;
 mod peer;
 mod reports;
 mod room;
 mod stats;
 mod timers;
 mod track;
+mod video;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -26,6 +29,7 @@ use slab::Slab;
 
 pub use accept::{AcceptError, AcceptPeer, Accepted, Role, Subscription};
 pub use control::{IceRestartAnswer, TapFn, TrickleError};
+pub use negotiate::{MediaKind, Negotiated, Plan, Play, Published};
 pub use stats::{PeerStats, Totals, WorkerStats};
 
 use crate::certificate::Certificate;
@@ -57,6 +61,8 @@ pub struct EngineConfig {
     pub idle_timeout: Duration,
     /// More peers than this are refused.
     pub max_peers: usize,
+    /// Of so many of a room's microphones, the loudest, clients are sent packets.
+    pub prominent_speakers: usize,
     /// Seeds SSRCs and credentials. Must not be guessable outside tests.
     pub seed: [u8; 32],
 }

@@ -13,6 +13,7 @@ use crate::rtp::forward::Forwarder;
 use crate::rtp::nack::NackGenerator;
 use crate::rtp::receive::ReceiveStats;
 use crate::rtp::ssrc_table::SsrcTable;
+use crate::sdp::section::Section;
 use crate::srtp::{Protect, Unprotect};
 use crate::stun::ice_lite::IceCredentials;
 
@@ -43,6 +44,8 @@ pub(super) struct Peer {
     pub(super) reference: Option<(u32, u32, Instant)>,
     /// Session id and version of what was last described to the peer.
     pub(super) description: (u64, u64),
+    /// The sections of our own offer to the peer, if it is we who offer.
+    pub(super) sections: Vec<Section>,
 }
 
 /// ICE-lite state.
@@ -93,6 +96,7 @@ impl RoundTrip {
 }
 
 /// What a peer publishes.
+#[derive(Default)]
 pub(super) struct Publishing {
     pub(super) table: SsrcTable,
     /// Tracks by media section.
@@ -121,12 +125,46 @@ pub(super) struct Listening {
 
 /// One stream to a listener.
 pub(super) struct Slot {
+    /// Index of the media section that carries it.
+    pub(super) section: usize,
     pub(super) forwarder: Forwarder,
     pub(super) track: Option<usize>,
     pub(super) nack: bool,
     pub(super) reported: bool,
     pub(super) lost: i64,
     pub(super) jitter: u32,
+    /// Stream and track ids of `a=msid`.
+    pub(super) msid: (String, String),
+    /// Whether the peer's last description has something in the section.
+    pub(super) described: bool,
+}
+
+impl Slot {
+    /// The source of the stream.
+    pub(super) fn ssrc(&self) -> u32 {
+        self.forwarder.ssrc()
+    }
+
+    /// The source of its retransmissions.
+    pub(super) fn rtx_ssrc(&self) -> Option<u32> {
+        None
+    }
+
+    /// A slot for audio.
+    pub(super) fn audio(section: usize, forwarder: Forwarder, nack: bool) -> Slot {
+        Slot {
+            section,
+            forwarder,
+            track: None,
+            nack,
+            reported: false,
+            lost: 0,
+            jitter: 0,
+            // One stream id each, so that browsers do not delay slots to synchronise them.
+            msid: (format!("hive-{section}"), format!("audio-{section}")),
+            described: false,
+        }
+    }
 }
 
 /// Counters of one peer.

@@ -1,10 +1,12 @@
 //! Rooms: who hears whom.
 
 use super::accept::Subscription;
-use super::track::{Origin, Subscriber};
+use super::peer::Peer;
+use super::track::{Origin, Subscriber, Track};
 use super::{Engine, MediaEvent};
 use crate::ids::{RoomId, TrackId};
 use crate::rtp::speakers::Speakers;
+use slab::Slab;
 
 /// The members of one room.
 #[derive(Default)]
@@ -16,6 +18,21 @@ pub(super) struct Room {
     /// Members of any kind, language channels included; the room goes with the last.
     pub(super) members: usize,
     pub(super) speakers: Speakers,
+}
+
+/// Has a track sent to clients, or not.
+fn set_prominent(track: &mut Track, peers: &mut Slab<Box<Peer>>, prominent: bool) {
+    if std::mem::replace(&mut track.prominent, prominent) || !prominent {
+        return;
+    }
+    for subscriber in &track.subscribers {
+        if let Some(listening) = peers[subscriber.peer].listening.as_deref_mut()
+            && listening.subscription == Subscription::Tracks
+        {
+            // What was left out meanwhile must not look like loss.
+            listening.slots[subscriber.slot].forwarder.restart();
+        }
+    }
 }
 
 impl Engine {
@@ -143,6 +160,12 @@ impl Engine {
         for (&id, room) in &mut self.rooms {
             if room.tracks.is_empty() {
                 continue;
+            }
+            let most = self.config.prominent_speakers;
+            for (at, track) in room.speakers.ranking().enumerate() {
+                if let Some(track) = self.track_by_id.get(&track) {
+                    set_prominent(&mut self.tracks[*track], &mut self.peers, at < most);
+                }
             }
             let before: Vec<TrackId> = room.speakers.ranking().collect();
             if room.speakers.tick() {

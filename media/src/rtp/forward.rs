@@ -25,8 +25,17 @@ pub struct TrackPacket<'a> {
     pub header: &'a Header,
     /// Its payload, without padding.
     pub payload: &'a [u8],
+    /// The Opus packet in it, if the payload is redundant audio (RFC 2198).
+    pub primary: Option<&'a [u8]>,
     /// Extended sequence number in the track.
     pub seq: u64,
+}
+
+impl<'a> TrackPacket<'a> {
+    /// The Opus packet, without older ones.
+    pub fn opus(&self) -> &'a [u8] {
+        self.primary.unwrap_or(self.payload)
+    }
 }
 
 /// An outbound stream: its identity never changes, the track behind it may.
@@ -34,6 +43,8 @@ pub struct TrackPacket<'a> {
 pub struct Forwarder {
     ssrc: u32,
     payload_type: u8,
+    /// The subscriber's payload type of redundant audio.
+    red: Option<u8>,
     extensions: ExtensionIds,
     map: ExtensionMap,
     line: Option<Line>,
@@ -68,6 +79,7 @@ impl Forwarder {
         Forwarder {
             ssrc,
             payload_type,
+            red: None,
             extensions,
             map: ExtensionMap::default(),
             line: None,
@@ -78,6 +90,12 @@ impl Forwarder {
             octets: 0,
             budget: FIRST_BUDGET,
         }
+    }
+
+    /// Tells that the subscriber takes redundant audio (RFC 2198) as `payload_type`. One that does not
+    /// is sent the primary block alone.
+    pub fn set_red(&mut self, payload_type: Option<u8>) {
+        self.red = payload_type;
     }
 
     /// The stream's synchronisation source.
@@ -196,9 +214,13 @@ impl Forwarder {
         let timestamp = packet.header.timestamp.wrapping_add(line.timestamp);
         // A switch starts a talk spurt (RFC 3551 §4.1), which lets receivers adapt their delay.
         let marker = packet.header.marker || packet.seq == line.first_seq;
+        let (payload_type, payload) = match (packet.primary, self.red) {
+            (Some(_), Some(red)) => (red, packet.payload),
+            _ => (self.payload_type, packet.opus()),
+        };
         let fixed = out.first_chunk_mut::<12>()?;
         fixed[0] = 0x80;
-        fixed[1] = u8::from(marker) << 7 | self.payload_type;
+        fixed[1] = u8::from(marker) << 7 | payload_type;
         fixed[2..4].copy_from_slice(&(seq as u16).to_be_bytes());
         fixed[4..8].copy_from_slice(&timestamp.to_be_bytes());
         fixed[8..12].copy_from_slice(&self.ssrc.to_be_bytes());
@@ -210,11 +232,11 @@ impl Forwarder {
                 header += written;
             }
         }
-        let len = header + packet.payload.len();
+        let len = header + payload.len();
         if len + MAX_TAG > out.len() {
             return None;
         }
-        out[header..len].copy_from_slice(packet.payload);
+        out[header..len].copy_from_slice(payload);
         Some((
             protect.rtp(out, header, len, self.ssrc, seq),
             seq,
@@ -285,6 +307,7 @@ mod tests {
                 bytes: &bytes,
                 header: &header,
                 payload: header.payload(&bytes).unwrap(),
+                primary: None,
                 seq: 0x1_0000 + u64::from(seq),
             };
             let mut out = [0; 256];
@@ -370,6 +393,7 @@ mod tests {
             bytes: &bytes,
             header: &header,
             payload: header.payload(&bytes).unwrap(),
+            primary: None,
             seq,
         };
         let mut out = [0; 256];

@@ -6,16 +6,16 @@ use super::extension::{Extension, ExtensionIds, find};
 use super::header::Header;
 
 /// How many SSRCs one peer may teach us.
-const MAX_LEARNT: usize = 64;
+const MAX_LEARNT: usize = 256;
 
 /// What an SSRC carries.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stream {
     /// Index of the media section in the peer's offer.
     pub section: usize,
-    /// Simulcast layer, if the section has layers.
-    pub rid: Option<Box<str>>,
-    /// Whether this stream repairs `rid` (RTX) instead of carrying it.
+    /// Simulcast layer, as an index into the section's [`Section::rids`]; 0 without layers.
+    pub layer: u8,
+    /// Whether this stream repairs the layer (RTX) instead of carrying it.
     pub repair: bool,
 }
 
@@ -26,8 +26,10 @@ pub struct Section {
     pub mid: Option<Box<str>>,
     /// Ids of the header extensions.
     pub extensions: ExtensionIds,
-    /// Payload types that this section accepts.
+    /// Payload types that this section accepts; none if nothing is sent in it.
     pub payload_types: Vec<u8>,
+    /// Its simulcast layers.
+    pub rids: Vec<Box<str>>,
     /// SSRCs declared by `a=ssrc`; those declared to be repair streams are flagged.
     pub ssrcs: Vec<(u32, bool)>,
 }
@@ -47,19 +49,22 @@ impl SsrcTable {
             for &(ssrc, repair) in &section.ssrcs {
                 self.streams.entry(ssrc).or_insert(Stream {
                     section: at,
-                    rid: None,
+                    layer: 0,
                     repair,
                 });
             }
         }
-        self.streams
-            .retain(|_, stream| stream.section < sections.len());
+        self.streams.retain(|_, stream| {
+            sections
+                .get(stream.section)
+                .is_some_and(|section| !section.payload_types.is_empty())
+        });
         self.sections = sections;
     }
 
     /// The stream of an authenticated packet, learning its SSRC if need be. `None` if nothing in the
     /// packet tells, or its payload type was not negotiated.
-    pub fn resolve(&mut self, packet: &[u8], header: &Header) -> Option<&Stream> {
+    pub fn resolve(&mut self, packet: &[u8], header: &Header) -> Option<Stream> {
         if !self.streams.contains_key(&header.ssrc) {
             if self.streams.len() >= MAX_LEARNT {
                 return None;
@@ -67,7 +72,7 @@ impl SsrcTable {
             let stream = self.learn(packet, header)?;
             self.streams.insert(header.ssrc, stream);
         }
-        let stream = self.streams.get(&header.ssrc)?;
+        let stream = *self.streams.get(&header.ssrc)?;
         let section = &self.sections[stream.section];
         section
             .payload_types
@@ -96,9 +101,16 @@ impl SsrcTable {
         })?;
         let repaired = value(&self.sections[section], Extension::RepairedRid);
         let rid = repaired.or_else(|| value(&self.sections[section], Extension::Rid));
+        let layer = match rid {
+            Some(rid) => {
+                let rids = &self.sections[section].rids;
+                rids.iter().position(|known| **known == *rid)?
+            }
+            None => 0,
+        };
         Some(Stream {
             section,
-            rid: rid.map(Box::from),
+            layer: layer as u8,
             repair: repaired.is_some(),
         })
     }
@@ -117,6 +129,7 @@ mod tests {
             mid: Some(mid.into()),
             extensions,
             payload_types: payload_types.to_vec(),
+            rids: vec!["q".into(), "h".into()],
             ssrcs: Vec::new(),
         }
     }
@@ -140,9 +153,7 @@ mod tests {
     }
 
     fn resolve(table: &mut SsrcTable, packet: &[u8]) -> Option<Stream> {
-        table
-            .resolve(packet, &Header::parse(packet).unwrap())
-            .cloned()
+        table.resolve(packet, &Header::parse(packet).unwrap())
     }
 
     #[test]
@@ -161,9 +172,11 @@ mod tests {
         let mut table = SsrcTable::default();
         table.apply(vec![section("0", &[111]), section("1", &[96, 97])]);
         let layer = resolve(&mut table, &packet(1, 96, &[(4, "1"), (10, "h")])).unwrap();
-        assert_eq!((layer.rid.as_deref(), layer.repair), (Some("h"), false));
+        assert_eq!((layer.layer, layer.repair), (1, false));
         let repair = resolve(&mut table, &packet(2, 97, &[(4, "1"), (11, "h")])).unwrap();
-        assert_eq!((repair.rid.as_deref(), repair.repair), (Some("h"), true));
+        assert_eq!((repair.layer, repair.repair), (1, true));
+        let unknown = packet(3, 96, &[(4, "1"), (10, "x")]);
+        assert_eq!(resolve(&mut table, &unknown), None);
     }
 
     #[test]

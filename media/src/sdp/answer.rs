@@ -272,12 +272,7 @@ fn video_formats(formats: &[&VideoFormat]) -> String {
     numbers.join(" ")
 }
 
-fn write_video(
-    sdp: &mut String,
-    section: &Section,
-    formats: &[&VideoFormat],
-    media: &MediaAnswer,
-) {
+fn write_video(sdp: &mut String, section: &Section, formats: &[&VideoFormat], media: &MediaAnswer) {
     for format in formats {
         let number = format.payload_type;
         let _ = write!(sdp, "a=rtpmap:{number} {}/90000\r\n", format.codec.name());

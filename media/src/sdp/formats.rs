@@ -51,13 +51,13 @@ pub struct DataFormat {
 impl OpusFormat {
     /// The first of the section's formats that is `opus/48000/2` (RFC 7587 §7).
     pub(super) fn read(media: &MediaDescription) -> Option<OpusFormat> {
-        let payload_type = payload_types(media)
-            .find(|&number| mapping(media, number, |codec| codec == "opus/48000/2"))?;
+        let payload_type =
+            payload_types(media).find(|&number| is_named(media, number, "opus/48000/2"))?;
         let red = payload_types(media).find(|&number| {
             let carries = parameters(media, number)
                 .split('/')
                 .all(|block| block.trim().parse() == Ok(payload_type));
-            mapping(media, number, |codec| codec == "red/48000/2") && carries
+            is_named(media, number, "red/48000/2") && carries
         });
         Some(OpusFormat {
             payload_type,
@@ -72,7 +72,7 @@ impl VideoFormat {
     /// The section's formats whose codec can be forwarded, in its order.
     pub(super) fn read_all(media: &MediaDescription) -> Vec<VideoFormat> {
         let repairs: Vec<(u8, u8)> = payload_types(media)
-            .filter(|&number| mapping(media, number, |codec| codec == "rtx/90000"))
+            .filter(|&number| is_named(media, number, "rtx/90000"))
             .filter_map(|number| {
                 let apt = parameters(media, number)
                     .split(';')
@@ -82,11 +82,8 @@ impl VideoFormat {
             .collect();
         payload_types(media)
             .filter_map(|payload_type| {
-                let codec = VideoCodec::ALL.into_iter().find(|codec| {
-                    mapping(media, payload_type, |named| {
-                        named == format!("{}/90000", codec.name().to_ascii_lowercase())
-                    })
-                })?;
+                let codec =
+                    VideoCodec::from_name(named(media, payload_type)?.strip_suffix("/90000")?)?;
                 Some(VideoFormat {
                     payload_type,
                     codec,
@@ -160,12 +157,16 @@ fn payload_types(media: &MediaDescription) -> impl Iterator<Item = u8> {
         .filter(|number| *number < 128 && !(64..96).contains(number))
 }
 
-fn mapping(media: &MediaDescription, number: u8, fits: impl Fn(&str) -> bool) -> bool {
+/// What `a=rtpmap` calls a payload type.
+fn named(media: &MediaDescription, number: u8) -> Option<&str> {
     values(&media.attributes, "rtpmap")
         .filter_map(|line| line.split_once(' '))
-        .any(|(format, codec)| {
-            format.parse() == Ok(number) && fits(&codec.trim().to_ascii_lowercase())
-        })
+        .find(|(format, _)| format.parse() == Ok(number))
+        .map(|(_, codec)| codec.trim())
+}
+
+fn is_named(media: &MediaDescription, number: u8, codec: &str) -> bool {
+    named(media, number).is_some_and(|named| named.eq_ignore_ascii_case(codec))
 }
 
 fn parameters(media: &MediaDescription, number: u8) -> &str {

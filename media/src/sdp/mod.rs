@@ -4,4 +4,5 @@ pub mod answer;
 pub mod formats;
 pub mod fragment;
 pub mod offer;
+pub mod ours;
 pub mod section;

@@ -109,11 +109,9 @@ impl Offer {
     ///
     /// See [`OfferError`].
     pub fn parse_audio(text: &str) -> Result<Offer, OfferError> {
-        Offer::read(text, |section| {
-            match &mut section.kind {
-                SectionKind::Audio(opus) => opus.red = None,
-                other => *other = SectionKind::Refused,
-            }
+        Offer::read(text, |section| match &mut section.kind {
+            SectionKind::Audio(opus) => opus.red = None,
+            other => *other = SectionKind::Refused,
         })
     }
 

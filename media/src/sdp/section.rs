@@ -151,9 +151,7 @@ fn kind(media: &MediaDescription, protocol: &str) -> SectionKind {
     }
     let rtp = protocol.contains("SAVP");
     match media.media_name.media.as_str() {
-        "audio" if rtp => {
-            OpusFormat::read(media).map_or(SectionKind::Refused, SectionKind::Audio)
-        }
+        "audio" if rtp => OpusFormat::read(media).map_or(SectionKind::Refused, SectionKind::Audio),
         "video" if rtp => match VideoFormat::read_all(media) {
             formats if formats.is_empty() => SectionKind::Refused,
             formats => SectionKind::Video(formats),

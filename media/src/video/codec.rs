@@ -14,15 +14,14 @@ pub enum VideoCodec {
 }
 
 impl VideoCodec {
-    /// All of them.
-    pub const ALL: [VideoCodec; 4] = [
-        VideoCodec::Vp8,
-        VideoCodec::Vp9,
-        VideoCodec::H264,
-        VideoCodec::Av1,
-    ];
+    /// The codec with the `a=rtpmap` encoding name `name`, in any case.
+    pub fn from_name(name: &str) -> Option<VideoCodec> {
+        [Self::Vp8, Self::Vp9, Self::H264, Self::Av1]
+            .into_iter()
+            .find(|codec| codec.name().eq_ignore_ascii_case(name))
+    }
 
-    /// The encoding name of `a=rtpmap`.
+    /// The `a=rtpmap` encoding name.
     pub fn name(self) -> &'static str {
         match self {
             VideoCodec::Vp8 => "VP8",

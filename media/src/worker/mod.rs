@@ -18,7 +18,7 @@ pub use source::SourceWriter;
 use crate::certificate::Certificate;
 use crate::engine::{
     AcceptError, AcceptPeer, Accepted, CreateEngineError, Engine, EngineConfig, IceRestartAnswer,
-    MediaEvent, Subscription, TapFn, Totals, TrickleError, WorkerStats,
+    MediaEvent, Negotiated, Plan, Play, Subscription, TapFn, Totals, TrickleError, WorkerStats,
 };
 use crate::ids::{PeerId, RoomId, TrackId};
 use crate::net;
@@ -38,6 +38,8 @@ pub struct WorkerConfig {
     pub idle_timeout: Duration,
     /// More peers than this are refused.
     pub max_peers: usize,
+    /// Of so many of a room's microphones, the loudest, clients are sent packets.
+    pub prominent_speakers: usize,
     /// Shown to clients by fingerprint.
     pub certificate: Arc<Certificate>,
 }
@@ -50,6 +52,7 @@ impl WorkerConfig {
             advertise: Vec::new(),
             idle_timeout: Duration::from_secs(20),
             max_peers: 2000,
+            prominent_speakers: 10,
             certificate,
         }
     }
@@ -115,6 +118,7 @@ impl MediaWorker {
                     .collect(),
                 idle_timeout: config.idle_timeout,
                 max_peers: config.max_peers,
+                prominent_speakers: config.prominent_speakers,
                 seed: rand::random(),
             },
             &config.certificate,
@@ -174,6 +178,74 @@ impl MediaWorker {
             reply,
         });
         answer.await.unwrap_or(Err(TrickleError::WorkerStopped))
+    }
+
+    /// Answers an SDP offer of a client that sends and receives: its first, or a further one. The
+    /// offer has been read by [`Offer::parse`].
+    ///
+    /// # Errors
+    ///
+    /// See [`AcceptError`].
+    pub async fn negotiate(
+        &self,
+        room: RoomId,
+        peer: PeerId,
+        offer: Offer,
+        plan: Plan,
+    ) -> Result<Negotiated, AcceptError> {
+        let (reply, answer) = oneshot::channel();
+        self.shared.command(Command::Negotiate {
+            room,
+            peer,
+            offer: Box::new(offer),
+            plan,
+            reply,
+        });
+        answer.await.unwrap_or(Err(AcceptError::WorkerStopped))
+    }
+
+    /// Offers a client what it is to receive; `restart` asks for an ICE restart. What it answers goes
+    /// to [`MediaWorker::answered`].
+    ///
+    /// # Errors
+    ///
+    /// See [`AcceptError`].
+    pub async fn offer(
+        &self,
+        room: RoomId,
+        peer: PeerId,
+        plays: Vec<Play>,
+        restart: bool,
+    ) -> Result<Negotiated, AcceptError> {
+        let (reply, answer) = oneshot::channel();
+        self.shared.command(Command::Offer {
+            room,
+            peer,
+            plays,
+            restart,
+            reply,
+        });
+        answer.await.unwrap_or(Err(AcceptError::WorkerStopped))
+    }
+
+    /// Takes a client's answer to [`MediaWorker::offer`].
+    ///
+    /// # Errors
+    ///
+    /// See [`AcceptError`].
+    pub async fn answered(&self, peer: PeerId, answer: Offer) -> Result<(), AcceptError> {
+        let (reply, done) = oneshot::channel();
+        self.shared.command(Command::Answered {
+            peer,
+            answer: Box::new(answer),
+            reply,
+        });
+        done.await.unwrap_or(Err(AcceptError::WorkerStopped))
+    }
+
+    /// Drops what comes of a track from now on, or lets it pass again.
+    pub fn mute(&self, track: TrackId, muted: bool) {
+        self.shared.command(Command::Mute(track, muted));
     }
 
     /// Closes a peer. [`MediaEvent::Closed`] follows if it was there.

@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::engine::{
-    AcceptError, Accepted, IceRestartAnswer, Role, Subscription, TapFn, Totals, TrickleError,
-    WorkerStats,
+    AcceptError, Accepted, IceRestartAnswer, Negotiated, Plan, Play, Role, Subscription, TapFn,
+    Totals, TrickleError, WorkerStats,
 };
 use crate::ids::{PeerId, RoomId, TrackId};
 use crate::net::Waker;
@@ -35,6 +35,26 @@ pub(super) enum Command {
         fragment: TrickleFragment,
         reply: oneshot::Sender<Result<Option<IceRestartAnswer>, TrickleError>>,
     },
+    Negotiate {
+        room: RoomId,
+        peer: PeerId,
+        offer: Box<Offer>,
+        plan: Plan,
+        reply: oneshot::Sender<Result<Negotiated, AcceptError>>,
+    },
+    Offer {
+        room: RoomId,
+        peer: PeerId,
+        plays: Vec<Play>,
+        restart: bool,
+        reply: oneshot::Sender<Result<Negotiated, AcceptError>>,
+    },
+    Answered {
+        peer: PeerId,
+        answer: Box<Offer>,
+        reply: oneshot::Sender<Result<(), AcceptError>>,
+    },
+    Mute(TrackId, bool),
     Close(PeerId),
     Tap(TrackId, Option<TapFn>),
     AddSource(RoomId, TrackId),

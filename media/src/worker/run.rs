@@ -133,6 +133,32 @@ fn do_work(engine: &mut Engine, now: &Now, work: &mut Work, out: &mut SendBatch)
             } => {
                 let _ = reply.send(engine.trickle(peer, &fragment));
             }
+            Command::Negotiate {
+                room,
+                peer,
+                offer,
+                plan,
+                reply,
+            } => {
+                let _ = reply.send(engine.negotiate(now, room, peer, &offer, &plan));
+            }
+            Command::Offer {
+                room,
+                peer,
+                plays,
+                restart,
+                reply,
+            } => {
+                let _ = reply.send(engine.offer(now, room, peer, &plays, restart));
+            }
+            Command::Answered {
+                peer,
+                answer,
+                reply,
+            } => {
+                let _ = reply.send(engine.answered(peer, &answer));
+            }
+            Command::Mute(track, muted) => engine.mute(track, muted),
             Command::Close(peer) => engine.close(now, peer, CloseReason::Requested, out),
             Command::Tap(track, tap) => engine.tap(track, tap),
             Command::AddSource(room, track) => engine.add_named_source(now, room, track),
