@@ -10,6 +10,9 @@ use parking_lot::Mutex;
 
 use crate::engines::Engines;
 use crate::events::schema::ParticipantsKind;
+use crate::livekit::lifecycle::{LifecycleKind, Lifecycles};
+use crate::livekit::member::{Member, leave};
+use crate::livekit::proto::{DisconnectReason, leave_request};
 use crate::pipeline::stage;
 use crate::room::{self, Room};
 use crate::service::{SessionError, SessionId, SessionInfo, SessionKind};
@@ -23,6 +26,9 @@ pub(crate) struct Hall {
     pub(crate) workers: Vec<MediaWorker>,
     rooms: Mutex<HashMap<Arc<str>, Arc<Room>>>,
     sessions: Mutex<HashMap<SessionId, Held>>,
+    /// Clients of LiveKit's, by their peers.
+    members: Mutex<HashMap<PeerId, (Arc<Room>, Arc<Member>)>>,
+    pub(crate) lifecycles: Lifecycles,
     /// The supervisor of the rooms, once the tree stands.
     supervisor: Mutex<Option<SupervisorHandle>>,
     next: AtomicU64,
@@ -51,6 +57,8 @@ impl Hall {
             workers,
             rooms: Mutex::default(),
             sessions: Mutex::default(),
+            members: Mutex::default(),
+            lifecycles: Lifecycles::default(),
             supervisor: Mutex::new(None),
             next: AtomicU64::new(1),
             closing: AtomicBool::new(false),
@@ -80,6 +88,38 @@ impl Hall {
     /// The rooms there are.
     pub(crate) fn rooms(&self) -> Vec<Arc<Room>> {
         self.rooms.lock().values().cloned().collect()
+    }
+
+    /// The room of a name, if it is there.
+    pub(crate) fn room_named(&self, name: &str) -> Option<Arc<Room>> {
+        self.rooms.lock().get(name).cloned()
+    }
+
+    /// The room of an id.
+    pub(crate) fn room_of(&self, id: RoomId) -> Option<Arc<Room>> {
+        let rooms = self.rooms.lock();
+        rooms.values().find(|room| room.id == id).cloned()
+    }
+
+    /// Notes whose a member's peers are.
+    pub(crate) fn add_member(&self, room: &Arc<Room>, member: &Arc<Member>) {
+        let mut members = self.members.lock();
+        for peer in member.peers() {
+            members.insert(peer, (room.clone(), member.clone()));
+        }
+    }
+
+    /// Forgets a member's peers.
+    pub(crate) fn remove_member(&self, member: &Member) {
+        let mut members = self.members.lock();
+        for peer in member.peers() {
+            members.remove(&peer);
+        }
+    }
+
+    /// The member that a peer belongs to, and its room.
+    pub(crate) fn member_of(&self, peer: PeerId) -> Option<(Arc<Room>, Arc<Member>)> {
+        self.members.lock().get(&peer).cloned()
     }
 
     /// The room of a name, made if it is not there.
@@ -116,7 +156,10 @@ impl Hall {
             .start_child(room::spec(self.clone(), room.clone()))
             .await
         {
-            Ok(_) | Err(StartChildError::AlreadyPresent(_)) => Ok(room),
+            Ok(_) | Err(StartChildError::AlreadyPresent(_)) => {
+                self.happened(&room, LifecycleKind::RoomStarted, None, None);
+                Ok(room)
+            }
             Err(error) => {
                 tracing::error!(room = name, %error, "a room could not be started");
                 self.rooms.lock().remove(name);
@@ -145,7 +188,7 @@ impl Hall {
         {
             let mut state = room.state.lock();
             state.let_go(Instant::now());
-            let timeout = self.settings.rooms.empty_timeout;
+            let timeout = state.timeout(self.settings.rooms.empty_timeout);
             if state.closed
                 || state
                     .empty_since
@@ -155,13 +198,21 @@ impl Hall {
             }
             state.closed = true;
         }
-        let count = {
-            let mut rooms = self.rooms.lock();
-            rooms.remove(&room.name);
-            rooms.len()
-        };
-        metrics::gauge!("hive_rooms").set(count as f64);
+        self.forget(room);
         tracing::info!(room = %room.name, "an empty room was closed");
+        self.happened(room, LifecycleKind::RoomFinished, None, None);
+        self.take_down(room);
+    }
+
+    /// Takes a room off the list.
+    pub(crate) fn forget(&self, room: &Room) {
+        let mut rooms = self.rooms.lock();
+        rooms.remove(&room.name);
+        metrics::gauge!("hive_rooms").set(rooms.len() as f64);
+    }
+
+    /// Ends a room's actors.
+    pub(crate) fn take_down(&self, room: &Room) {
         if let Some(supervisor) = self.supervisor.lock().clone() {
             let name = room.name.clone();
             // The room's actor asks for this and ends by it, so it cannot wait for it.
@@ -209,8 +260,32 @@ impl Hall {
         true
     }
 
+    /// Ends all sessions of a room.
+    pub(crate) fn end_all(&self, room: &Arc<Room>) {
+        self.end_where(|held| Arc::ptr_eq(&held.room, room));
+    }
+
+    /// Ends all sessions of somebody in a room.
+    pub(crate) fn end_of(&self, room: &Arc<Room>, identity: &str) {
+        self.end_where(|held| Arc::ptr_eq(&held.room, room) && *held.identity == *identity);
+    }
+
+    fn end_where(&self, fits: impl Fn(&Held) -> bool) {
+        let ids: Vec<SessionId> = {
+            let sessions = self.sessions.lock();
+            let fitting = sessions.iter().filter(|(_, held)| fits(held));
+            fitting.map(|(id, _)| *id).collect()
+        };
+        for id in ids {
+            self.end(&id);
+        }
+    }
+
     /// A peer is gone, by its own doing or because it vanished.
     pub(crate) fn peer_gone(&self, peer: PeerId) {
+        if let Some((room, member)) = self.member_of(peer) {
+            return self.media_gone(&room, &member);
+        }
         let held = {
             let mut sessions = self.sessions.lock();
             let id = sessions
@@ -225,8 +300,18 @@ impl Hall {
         }
     }
 
+    /// A member's peer connection is gone without the member having left: it has to start anew.
+    fn media_gone(&self, room: &Arc<Room>, member: &Arc<Member>) {
+        let reason = DisconnectReason::ConnectionTimeout;
+        let message = leave(reason, leave_request::Action::Reconnect);
+        self.dismiss(room, member, reason, Some(message));
+    }
+
     /// Whose a peer is.
     pub(crate) fn whose(&self, peer: PeerId) -> Option<Arc<str>> {
+        if let Some((_, member)) = self.member_of(peer) {
+            return Some(member.identity.clone());
+        }
         let sessions = self.sessions.lock();
         let held = sessions.values().find(|held| held.peer == peer)?;
         Some(held.identity.clone())
@@ -250,6 +335,13 @@ impl Hall {
                 return;
             };
             participant.listening.remove(&held.peer);
+            let before = participant.publications.len();
+            participant
+                .publications
+                .retain(|_, publication| publication.peer != held.peer);
+            if participant.publications.len() != before {
+                participant.profile.version += 1;
+            }
             if participant
                 .publishing
                 .as_ref()
@@ -264,6 +356,6 @@ impl Hall {
             metrics::gauge!("hive_participants").decrement(1.0);
             room.tell(ParticipantsKind::Left, vec![info]);
         }
-        room.changed();
+        room.roster_changed();
     }
 }

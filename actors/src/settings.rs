@@ -63,6 +63,8 @@ pub struct RoomSettings {
     pub max_participants: usize,
     /// A room without participants and subscribers is closed after so long.
     pub empty_timeout: Duration,
+    /// Whether LiveKit's clients make a room by joining it.
+    pub auto_create: bool,
 }
 
 impl Default for RoomSettings {
@@ -71,6 +73,7 @@ impl Default for RoomSettings {
             max_rooms: 100,
             max_participants: 200,
             empty_timeout: Duration::from_secs(60),
+            auto_create: true,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! The mix outlives the actor that paces it: a restarted actor goes on with the same clauses on the
 //! same clock.
 
+mod fan;
 mod pace;
 mod state;
 
@@ -11,6 +12,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub(crate) use fan::fan;
 pub(crate) use pace::spec;
 pub(crate) use state::{Channel, FrameSink};
 

@@ -8,8 +8,7 @@ use crate::pipeline::stage::{self, StageError};
 use crate::supervision::{ChildSpec, Placement};
 
 /// The channel's actor.
-pub(crate) fn spec(channel: Arc<Channel>) -> ChildSpec {
-    let id = channel.lang().to_string();
+pub(crate) fn spec(id: String, channel: Arc<Channel>) -> ChildSpec {
     stage::spec(id, move |_| run(channel.clone())).arbiter(Placement::Own)
 }
 

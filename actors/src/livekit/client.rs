@@ -1,38 +1,197 @@
 //! A client's connection, as the front door holds it.
 
-use super::proto::{DisconnectReason, signal_request, signal_response};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Topology;
+use super::admission::{MAX_METADATA, attributes_len};
+use super::member::{Member, leave};
+use super::proto::{
+    self, DisconnectReason, leave_request, request_response, signal_request, signal_response,
+    simulate_scenario::Scenario,
+};
+use crate::hall::Hall;
+use crate::room::Room;
 
 /// One signalling connection of a participant. Dropping it without [`Client::leave`] is a cut
 /// connection: the participant stays for a while and may resume.
-pub struct Client {}
+pub struct Client {
+    pub(super) hall: Arc<Hall>,
+    pub(super) room: Arc<Room>,
+    pub(super) member: Arc<Member>,
+    link: u64,
+}
 
 /// What a client is told, in order. The first message is a `Join` or a `Reconnect`; after a `Leave`
 /// there is none.
-pub struct Outbox {}
+pub struct Outbox {
+    member: Arc<Member>,
+    link: u64,
+}
 
 impl Client {
+    pub(super) fn new(
+        hall: Arc<Hall>,
+        room: Arc<Room>,
+        member: Arc<Member>,
+        link: u64,
+    ) -> (Client, Outbox) {
+        let outbox = Outbox {
+            member: member.clone(),
+            link,
+        };
+        let client = Client {
+            hall,
+            room,
+            member,
+            link,
+        };
+        (client, outbox)
+    }
+
     /// The participant's `PA_…`.
     pub fn sid(&self) -> &str {
-        todo!()
+        &self.member.sid
     }
 
     /// Does what a client asks for. Answers go to the [`Outbox`]; a client that breaks the protocol
     /// gets a `Leave` there.
     pub async fn handle(&self, message: signal_request::Message) {
-        let _ = message;
-        todo!()
+        use signal_request::Message;
+        match message {
+            Message::Offer(offer) => self.offered(offer).await,
+            Message::Answer(answer) => self.answered(answer).await,
+            Message::Trickle(trickle) => self.trickled(&trickle),
+            Message::AddTrack(request) => self.add_track(request),
+            Message::Mute(request) => self.mute(&request.sid, request.muted),
+            Message::Subscription(update) => self.subscribe(&update),
+            Message::TrackSetting(settings) => self.set_track(settings),
+            Message::SubscriptionPermission(permission) => self.permit(permission),
+            Message::SyncState(state) => self.synchronise(state),
+            Message::Leave(_) => self.leave(DisconnectReason::ClientInitiated),
+            Message::UpdateMetadata(update) => self.update_own(update),
+            Message::UpdateAudioTrack(update) => self.update_track(&update.track_sid, |info| {
+                info.audio_features.clone_from(&update.features);
+            }),
+            Message::UpdateVideoTrack(update) => self.update_track(&update.track_sid, |info| {
+                info.width = update.width;
+                info.height = update.height;
+            }),
+            Message::Simulate(simulate) => self.simulate(simulate.scenario),
+            Message::PublishDataTrackRequest(request) => self.refuse(
+                0,
+                request_response::Reason::UnsupportedType,
+                "this server has no data tracks; send data packets",
+                Some(request_response::Request::PublishDataTrack(request)),
+            ),
+            // The front door answers pings; the rest is about data tracks and blobs, of which there
+            // are none, or is answered by other messages now.
+            _ => {}
+        }
     }
 
     /// The client is gone for good, or has to go: its tracks are unpublished and everybody is told.
     pub fn leave(&self, reason: DisconnectReason) {
-        let _ = reason;
-        todo!()
+        let message = (reason != DisconnectReason::ClientInitiated)
+            .then(|| leave(reason, leave_request::Action::Disconnect));
+        self.hall.dismiss(&self.room, &self.member, reason, message);
+    }
+
+    /// Tells that a request was not carried out.
+    pub(super) fn refuse(
+        &self,
+        request_id: u32,
+        reason: request_response::Reason,
+        message: &str,
+        request: Option<request_response::Request>,
+    ) {
+        metrics::counter!("hive_signal_requests_refused_total", "reason" => reason.as_str_name())
+            .increment(1);
+        self.member.tell(signal_response::Message::RequestResponse(
+            proto::RequestResponse {
+                request_id,
+                reason: reason.into(),
+                message: message.to_owned(),
+                request,
+            },
+        ));
+    }
+
+    /// A participant changes their own name, metadata or attributes.
+    fn update_own(&self, update: proto::UpdateParticipantMetadata) {
+        let refused = {
+            let mut state = self.room.state.lock();
+            let Some(participant) = state.participants.get_mut(&self.member.identity) else {
+                return;
+            };
+            if !participant.profile.permission.can_update_metadata {
+                Some((
+                    request_response::Reason::NotAllowed,
+                    "the token's grant lacks canUpdateOwnMetadata",
+                ))
+            } else if update.metadata.len() > MAX_METADATA
+                || attributes_len(&update.attributes)
+                    + attributes_len(&participant.profile.attributes)
+                    > MAX_METADATA
+            {
+                Some((
+                    request_response::Reason::LimitExceeded,
+                    "metadata and attributes hold 64 KiB at most",
+                ))
+            } else {
+                participant.update(&update.name, update.metadata.clone(), &update.attributes);
+                None
+            }
+        };
+        match refused {
+            Some((reason, message)) => self.refuse(
+                update.request_id,
+                reason,
+                message,
+                Some(request_response::Request::UpdateMetadata(update)),
+            ),
+            None => {
+                self.hall.fit_microphone(&self.room, &self.member.identity);
+                self.room.roster_changed();
+            }
+        }
+    }
+
+    /// What a client's tests ask for (LiveKit's `SimulateScenario`).
+    fn simulate(&self, scenario: Option<Scenario>) {
+        use leave_request::Action;
+        match scenario {
+            Some(Scenario::ServerLeave(true)) => self.leave(DisconnectReason::ServerShutdown),
+            Some(Scenario::LeaveRequestFullReconnect(true)) => {
+                let message = leave(DisconnectReason::StateMismatch, Action::Reconnect);
+                self.hall.dismiss(
+                    &self.room,
+                    &self.member,
+                    DisconnectReason::StateMismatch,
+                    Some(message),
+                );
+            }
+            _ => {}
+        }
+    }
+
+    /// Has the subscriber's peer connection of a client with two of them restart ICE.
+    pub(super) async fn restart_subscriber(&self) {
+        if self.member.topology == Topology::PublisherAndSubscriber {
+            super::negotiation::offer_subscriber(&self.hall, &self.room, &self.member, true).await;
+        }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.member.disconnect(self.link, Instant::now());
     }
 }
 
 impl Outbox {
     /// The next message; cancel-safe. None once the connection is over.
     pub async fn next(&mut self) -> Option<signal_response::Message> {
-        todo!()
+        self.member.next(self.link).await
     }
 }

@@ -3,14 +3,29 @@
 //!
 //! The types on the wire are those of `livekit-protocol`, which is the protocol's own definition.
 
+pub(crate) mod actor;
+mod admission;
 mod client;
+mod data;
+pub(crate) mod interpreter;
 mod join;
-mod lifecycle;
+pub(crate) mod language;
+pub(crate) mod lifecycle;
+pub(crate) mod member;
+mod negotiation;
+mod publish;
+mod quality;
 mod room_service;
+pub(crate) mod roster;
+mod sid;
+mod speakers;
+mod subscribe;
 
 pub use livekit_protocol as proto;
 
 pub use client::{Client, Outbox};
+pub use interpreter::INTERPRETER;
 pub use join::{JoinError, JoinRequest, ResumeError, ResumeRequest, Topology};
+pub use language::{LISTENS, SPEAKS};
 pub use lifecycle::{Lifecycle, LifecycleEvent, LifecycleKind};
 pub use room_service::RoomServiceError;

@@ -1,8 +1,16 @@
 //! LiveKit's room service, without its transport.
 
-use super::proto;
-use super::{Client, JoinError, JoinRequest, Lifecycle, Outbox, ResumeError, ResumeRequest};
-use crate::service::Service;
+use std::sync::Arc;
+
+use super::Lifecycle;
+use super::admission::{MAX_METADATA, attributes_len};
+use super::data::{self, LOSSY, RELIABLE};
+use super::member::{Member, leave};
+use super::proto::{
+    self, DisconnectReason, data_packet, data_packet::Value, leave_request, signal_response,
+};
+use crate::room::Room;
+use crate::service::{Service, SessionError, check_names};
 
 /// Why the room service did not do what it was asked for; each is one of Twirp's codes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,27 +33,9 @@ pub enum RoomServiceError {
 }
 
 impl Service {
-    /// Lets a LiveKit client into a room.
-    ///
-    /// # Errors
-    /// See [`JoinError`].
-    pub async fn join(&self, request: JoinRequest) -> Result<(Client, Outbox), JoinError> {
-        let _ = request;
-        todo!()
-    }
-
-    /// Gives a participant whose signalling connection was cut a new one.
-    ///
-    /// # Errors
-    /// See [`ResumeError`].
-    pub async fn resume(&self, request: ResumeRequest) -> Result<(Client, Outbox), ResumeError> {
-        let _ = request;
-        todo!()
-    }
-
     /// What happens to rooms from now on.
     pub fn lifecycle(&self) -> Lifecycle {
-        todo!()
+        self.hall.lifecycles.reader()
     }
 
     /// Makes a room, or gives the one that there is.
@@ -56,14 +46,34 @@ impl Service {
         &self,
         request: proto::CreateRoomRequest,
     ) -> Result<proto::Room, RoomServiceError> {
-        let _ = request;
-        todo!()
+        check_names(&request.name, "server", None)?;
+        check_metadata(&request.metadata)?;
+        let new = self.hall.room_named(&request.name).is_none();
+        let room = self.hall.room(&request.name).await?;
+        let mut state = room.state.lock();
+        if new {
+            state.configure(&proto::RoomConfiguration {
+                empty_timeout: request.empty_timeout,
+                departure_timeout: request.departure_timeout,
+                max_participants: request.max_participants,
+                metadata: request.metadata,
+                ..Default::default()
+            });
+        }
+        Ok(state.view(&room.name))
     }
 
     /// The rooms of these names, or all.
     pub fn list_rooms(&self, names: &[String]) -> Vec<proto::Room> {
-        let _ = names;
-        todo!()
+        let mut rooms: Vec<_> = self
+            .hall
+            .rooms()
+            .into_iter()
+            .filter(|room| names.is_empty() || names.iter().any(|name| **name == *room.name))
+            .map(|room| room.state.lock().view(&room.name))
+            .collect();
+        rooms.sort_by(|a, b| (a.creation_time_ms, &a.name).cmp(&(b.creation_time_ms, &b.name)));
+        rooms
     }
 
     /// Sends everybody out of a room and closes it.
@@ -71,8 +81,19 @@ impl Service {
     /// # Errors
     /// [`RoomServiceError::NotFound`].
     pub async fn delete_room(&self, room: &str) -> Result<(), RoomServiceError> {
-        let _ = room;
-        todo!()
+        let room = self.room(room)?;
+        room.state.lock().closed = true;
+        let reason = DisconnectReason::RoomDeleted;
+        for member in room.members() {
+            let message = leave(reason, leave_request::Action::Disconnect);
+            self.hall.dismiss(&room, &member, reason, Some(message));
+        }
+        self.hall.end_all(&room);
+        self.hall.forget(&room);
+        self.hall
+            .happened(&room, super::LifecycleKind::RoomFinished, None, None);
+        self.hall.take_down(&room);
+        Ok(())
     }
 
     /// Everybody in a room.
@@ -83,8 +104,9 @@ impl Service {
         &self,
         room: &str,
     ) -> Result<Vec<proto::ParticipantInfo>, RoomServiceError> {
-        let _ = room;
-        todo!()
+        let room = self.room(room)?;
+        let state = room.state.lock();
+        Ok(state.everybody().map(|who| who.view()).collect())
     }
 
     /// Somebody in a room.
@@ -96,8 +118,13 @@ impl Service {
         room: &str,
         identity: &str,
     ) -> Result<proto::ParticipantInfo, RoomServiceError> {
-        let _ = (room, identity);
-        todo!()
+        let room = self.room(room)?;
+        let state = room.state.lock();
+        let mut everybody = state.everybody();
+        everybody
+            .find(|who| **who.identity == *identity)
+            .map(|who| who.view())
+            .ok_or_else(|| no_participant(identity))
     }
 
     /// Sends somebody out of a room.
@@ -109,8 +136,19 @@ impl Service {
         room: &str,
         identity: &str,
     ) -> Result<(), RoomServiceError> {
-        let _ = (room, identity);
-        todo!()
+        let room = self.room(room)?;
+        let present = room.state.lock().participants.contains_key(identity);
+        if !present {
+            return Err(no_participant(identity));
+        }
+        let member = room.state.lock().member(identity);
+        if let Some(member) = member {
+            let reason = DisconnectReason::ParticipantRemoved;
+            let message = leave(reason, leave_request::Action::Disconnect);
+            self.hall.dismiss(&room, &member, reason, Some(message));
+        }
+        self.hall.end_of(&room, identity);
+        Ok(())
     }
 
     /// Mutes a track, or lets it be heard again.
@@ -121,8 +159,34 @@ impl Service {
         &self,
         request: proto::MuteRoomTrackRequest,
     ) -> Result<proto::TrackInfo, RoomServiceError> {
-        let _ = request;
-        todo!()
+        let room = self.room(&request.room)?;
+        let (info, track, member) = {
+            let mut state = room.state.lock();
+            let participant = state
+                .participants
+                .get_mut(request.identity.as_str())
+                .ok_or_else(|| no_participant(&request.identity))?;
+            let publication = participant
+                .publications
+                .get_mut(request.track_sid.as_str())
+                .ok_or_else(|| {
+                    RoomServiceError::NotFound(format!("the track {}", request.track_sid))
+                })?;
+            publication.info.muted = request.muted;
+            let told = (publication.info.clone(), publication.track);
+            participant.profile.version += 1;
+            (told.0, told.1, participant.member.clone())
+        };
+        // The publisher is asked to be silent, and not heard in case it is not.
+        self.hall.worker(&room).mute(track, request.muted);
+        if let Some(member) = member {
+            member.tell(signal_response::Message::Mute(proto::MuteTrackRequest {
+                sid: info.sid.clone(),
+                muted: request.muted,
+            }));
+        }
+        room.roster_changed();
+        Ok(info)
     }
 
     /// Changes somebody's name, metadata, attributes or permission.
@@ -133,8 +197,32 @@ impl Service {
         &self,
         request: proto::UpdateParticipantRequest,
     ) -> Result<proto::ParticipantInfo, RoomServiceError> {
-        let _ = request;
-        todo!()
+        check_metadata(&request.metadata)?;
+        let room = self.room(&request.room)?;
+        let identity: Arc<str> = request.identity.as_str().into();
+        let (info, silenced) = {
+            let mut state = room.state.lock();
+            let participant = state
+                .participants
+                .get_mut(&identity)
+                .ok_or_else(|| no_participant(&identity))?;
+            let held = attributes_len(&participant.profile.attributes);
+            if held + attributes_len(&request.attributes) > MAX_METADATA {
+                return Err(too_long("what the attributes hold together"));
+            }
+            participant.update(&request.name, request.metadata, &request.attributes);
+            if let Some(permission) = request.permission {
+                participant.profile.permission = permission;
+            }
+            let silenced = participant.no_longer_permitted();
+            (participant.seen(&identity).view(), silenced)
+        };
+        for track in silenced {
+            self.hall.withdraw(&room, &identity, &track);
+        }
+        self.hall.fit_microphone(&room, &identity);
+        room.roster_changed();
+        Ok(info)
     }
 
     /// Subscribes somebody to tracks, or unsubscribes them.
@@ -145,8 +233,16 @@ impl Service {
         &self,
         request: proto::UpdateSubscriptionsRequest,
     ) -> Result<(), RoomServiceError> {
-        let _ = request;
-        todo!()
+        let room = self.room(&request.room)?;
+        let member = self.member(&room, &request.identity)?;
+        self.hall.subscribe_to(
+            &room,
+            &member,
+            &request.track_sids,
+            &request.participant_tracks,
+            request.subscribe,
+        );
+        Ok(())
     }
 
     /// Sends a data packet into a room.
@@ -154,8 +250,28 @@ impl Service {
     /// # Errors
     /// See [`RoomServiceError`].
     pub async fn send_data(&self, request: proto::SendDataRequest) -> Result<(), RoomServiceError> {
-        let _ = request;
-        todo!()
+        let room = self.room(&request.room)?;
+        let label = match data_packet::Kind::try_from(request.kind) {
+            Ok(data_packet::Kind::Reliable) => RELIABLE,
+            Ok(data_packet::Kind::Lossy) => LOSSY,
+            Err(_) => {
+                let reason = format!("{} is no kind of data packet", request.kind);
+                return Err(RoomServiceError::InvalidArgument(reason));
+            }
+        };
+        #[allow(deprecated, reason = "older requests name recipients by sid")]
+        let user = proto::UserPacket {
+            payload: request.data,
+            topic: request.topic,
+            destination_sids: request.destination_sids,
+            destination_identities: request.destination_identities.clone(),
+            nonce: request.nonce,
+            ..Default::default()
+        };
+        let mut packet = data::packet("", "", Value::User(user));
+        packet.destination_identities = request.destination_identities;
+        self.hall.deliver(&room, label, &packet, None);
+        Ok(())
     }
 
     /// Changes a room's metadata.
@@ -167,7 +283,58 @@ impl Service {
         room: &str,
         metadata: String,
     ) -> Result<proto::Room, RoomServiceError> {
-        let _ = (room, metadata);
-        todo!()
+        check_metadata(&metadata)?;
+        let room = self.room(room)?;
+        let (view, identities) = {
+            let mut state = room.state.lock();
+            state.set_metadata(metadata);
+            let identities: Vec<Arc<str>> = state.participants.keys().cloned().collect();
+            (state.view(&room.name), identities)
+        };
+        for identity in identities {
+            self.hall.fit_microphone(&room, &identity);
+        }
+        room.roster_changed();
+        Ok(view)
     }
+
+    fn room(&self, name: &str) -> Result<Arc<Room>, RoomServiceError> {
+        self.hall
+            .room_named(name)
+            .ok_or_else(|| RoomServiceError::NotFound(format!("the room {name}")))
+    }
+
+    fn member(&self, room: &Room, identity: &str) -> Result<Arc<Member>, RoomServiceError> {
+        let member = room.state.lock().member(identity);
+        member.ok_or_else(|| no_participant(identity))
+    }
+}
+
+impl From<SessionError> for RoomServiceError {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::TooManyRooms { .. } | SessionError::RoomFull { .. } => {
+                RoomServiceError::ResourceExhausted(error.to_string())
+            }
+            SessionError::RoomRestarted | SessionError::ShuttingDown => {
+                RoomServiceError::Unavailable
+            }
+            error => RoomServiceError::InvalidArgument(error.to_string()),
+        }
+    }
+}
+
+fn no_participant(identity: &str) -> RoomServiceError {
+    RoomServiceError::NotFound(format!("the participant {identity}"))
+}
+
+fn too_long(what: &str) -> RoomServiceError {
+    RoomServiceError::InvalidArgument(format!("{what} is longer than {MAX_METADATA} bytes"))
+}
+
+fn check_metadata(metadata: &str) -> Result<(), RoomServiceError> {
+    if metadata.len() > MAX_METADATA {
+        return Err(too_long("the metadata"));
+    }
+    Ok(())
 }

@@ -19,6 +19,7 @@ impl Classified for Notice {
         match self.0 {
             // The next levels replace these.
             MediaEvent::Levels { .. } => MessageClass::Audio,
+            MediaEvent::Data { .. } => MessageClass::Word,
             _ => MessageClass::Control,
         }
     }
@@ -35,7 +36,21 @@ async fn run(hall: Arc<Hall>, inbox: Inbox<Notice>, child: ChildContext) -> Resu
     let mut notices = inbox.stream(&child);
     while let Some(Notice(event)) = notices.next().await {
         match event {
-            MediaEvent::Connected { peer } => tracing::debug!(%peer, "a peer is connected"),
+            MediaEvent::Connected { peer } => {
+                tracing::debug!(%peer, "a peer is connected");
+                hall.connected(peer);
+            }
+            MediaEvent::Data {
+                peer,
+                label,
+                payload,
+            } => hall.relay(peer, &label, &payload),
+            MediaEvent::StreamPaused {
+                peer,
+                track,
+                paused,
+            } => hall.stream_paused(peer, track, paused),
+            MediaEvent::LayerWanted { track, layer } => hall.layer_wanted(track, layer),
             MediaEvent::TrackStarted { peer, track } => {
                 tracing::debug!(%peer, %track, "a microphone is heard");
             }
@@ -52,16 +67,20 @@ async fn run(hall: Arc<Hall>, inbox: Inbox<Notice>, child: ChildContext) -> Resu
 }
 
 fn tell_levels(hall: &Hall, room: RoomId, speakers: &[(PeerId, u8)]) {
-    let Some(room) = hall.rooms().into_iter().find(|known| known.id == room) else {
+    let Some(room) = hall.room_of(room) else {
         return;
     };
-    let active = speakers.iter().filter_map(|(peer, level_dbov)| {
-        let identity = hall.whose(*peer)?;
-        Some(ActiveSpeaker {
+    let speakers: Vec<(Arc<str>, u8)> = speakers
+        .iter()
+        .filter_map(|(peer, level)| Some((hall.whose(*peer)?, *level)))
+        .collect();
+    hall.tell_speakers(&room, &speakers);
+    let active = speakers
+        .into_iter()
+        .map(|(identity, level_dbov)| ActiveSpeaker {
             identity,
-            level_dbov: *level_dbov,
+            level_dbov,
         })
-    });
-    let active = active.collect();
+        .collect();
     room.bus.emit(EventBody::Speakers(Speakers { active }));
 }

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use hive_models::Lang;
 
-use crate::channel::ChannelInput;
+use crate::channel::{self, ChannelInput};
 use crate::engines::Engines;
 use crate::events::schema::{ErrorNotice, EventBody};
 use crate::hall::Hall;
+use crate::livekit;
 use crate::pipeline::journal::Journal;
 use crate::pipeline::stage::{self, Listening, StageError};
 use crate::pipeline::{ingest, mt, stt, tts, vad};
-use crate::room::{Demand, Publishing, Room, Work, ensure};
+use crate::room::{Demand, Publishing, Room, RoomState, Work, ensure};
 use crate::supervision::{ChildContext, ChildSpec, Strategy, SupervisorHandle};
 
 /// A participant's part of the tree: the pipeline and the actor, which restarts if the pipeline had to
@@ -63,14 +64,11 @@ async fn run(
     let pipeline = above.supervisor(&above.path().join("pipeline"));
     let mut warned = false;
     loop {
+        fit_client(&hall, &room, &identity, &above).await?;
         if let Some(journal) = &journal {
             let (demand, channels) = {
                 let state = room.state.lock();
-                let channels = state.channels.iter();
-                let channels: Vec<(Lang, Arc<dyn ChannelInput>)> = channels
-                    .map(|(lang, channel)| (*lang, channel.clone() as _))
-                    .collect();
-                (state.demand(), channels)
+                (state.demand(), Channels::of(&state, &identity))
             };
             let lang = journal.speaker().lang;
             if demand.captions && !hall.engines.recognisers.contains_key(&lang) && !warned {
@@ -97,12 +95,66 @@ async fn run(
     }
 }
 
+/// Runs the actor of the participant's client, if they have one.
+async fn fit_client(
+    hall: &Arc<Hall>,
+    room: &Arc<Room>,
+    identity: &Arc<str>,
+    above: &SupervisorHandle,
+) -> Result<(), StageError> {
+    let member = room.state.lock().member(identity);
+    let wanted = member.as_deref().map(livekit::actor::id);
+    for child in stage::children(above) {
+        if child.starts_with("client:") && wanted.as_deref() != Some(&*child) {
+            let _ = above.terminate_child(&child).await;
+        }
+    }
+    match member {
+        Some(member) => {
+            let client = livekit::actor::spec(hall.clone(), room.clone(), member);
+            ensure(above, client).await
+        }
+        None => Ok(()),
+    }
+}
+
+/// Where a speaker's sound and translations go.
+struct Channels {
+    /// The mix of each language.
+    mixes: Vec<(Lang, Arc<dyn ChannelInput>)>,
+    /// The speaker's own voice in each language.
+    voices: Vec<(Lang, Arc<dyn ChannelInput>)>,
+}
+
+impl Channels {
+    fn of(state: &RoomState, speaker: &Arc<str>) -> Channels {
+        let mixes = state.channels.iter();
+        let voices = state.voices.iter();
+        Channels {
+            mixes: mixes
+                .map(|(lang, channel)| (*lang, channel.clone() as _))
+                .collect(),
+            voices: voices
+                .filter(|((_, of), _)| of == speaker)
+                .map(|((lang, _), voice)| (*lang, voice.clone() as _))
+                .collect(),
+        }
+    }
+
+    /// What speaks a language.
+    fn spoken(&self, lang: Lang) -> Option<Arc<dyn ChannelInput>> {
+        let all = self.mixes.iter().chain(&self.voices);
+        let of_lang = all.filter(|(of, _)| *of == lang);
+        channel::fan(of_lang.map(|(_, channel)| channel.clone()).collect())
+    }
+}
+
 /// Makes the pipeline fit what is wanted.
 async fn fit(
     engines: &Engines,
     journal: &Arc<Journal>,
     demand: &Demand,
-    channels: &[(Lang, Arc<dyn ChannelInput>)],
+    channels: &Channels,
     pipeline: &SupervisorHandle,
     speech: &crate::settings::SpeechSettings,
 ) -> Result<(), StageError> {
@@ -114,13 +166,13 @@ async fn fit(
             let _ = pipeline.terminate_child(&id).await;
         }
     }
-    journal.set_floors(channels);
+    journal.set_floors(&channels.mixes);
     journal.set_listening(work.ingest);
     journal.set_recognising(work.recognise);
     journal.keep_languages(&work.languages);
     for (lang, spoken) in &work.languages {
-        let channel = channels.iter().find(|(of, _)| of == lang && *spoken);
-        journal.open_language(*lang, channel.map(|(_, channel)| channel.clone()));
+        let channel = spoken.then(|| channels.spoken(*lang)).flatten();
+        journal.open_language(*lang, channel);
     }
     if work.ingest {
         ensure(

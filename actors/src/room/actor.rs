@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use hive_models::Lang;
 
-use super::Room;
+use super::{Publishing, Room};
 use crate::channel;
 use crate::hall::Hall;
+use crate::livekit::interpreter::Interpreter;
 use crate::participant;
 use crate::pipeline::stage::{self, Listening, StageError};
 use crate::supervision::{
@@ -49,6 +50,7 @@ async fn run(hall: Arc<Hall>, room: Arc<Room>, child: ChildContext) -> Result<()
     loop {
         hall.collect(&room);
         fit_channels(&room, &channels).await?;
+        fit_voices(&hall, &room, &channels).await?;
         fit_participants(&hall, &room, &participants).await?;
         tokio::select! {
             ring = listening.ring() => ring?,
@@ -77,9 +79,62 @@ async fn fit_channels(room: &Arc<Room>, channels: &SupervisorHandle) -> Result<(
         let _ = channels.terminate_child(lang.as_str()).await;
     }
     for channel in wanted.into_values() {
-        ensure(channels, channel::spec(channel)).await?;
+        ensure(channels, channel::spec(channel.lang().to_string(), channel)).await?;
     }
     Ok(())
+}
+
+/// Starts and ends the voices of the interpreter: one for each language that somebody wants and each
+/// speaker of another.
+async fn fit_voices(
+    hall: &Arc<Hall>,
+    room: &Arc<Room>,
+    channels: &SupervisorHandle,
+) -> Result<(), StageError> {
+    let (gone, there, changed) = {
+        let mut state = room.state.lock();
+        let wanted = state.voices_wanted(&hall.engines);
+        let unwanted = |key: &&(Lang, Arc<str>)| !wanted.contains(*key);
+        let gone: Vec<_> = state.voices.keys().filter(unwanted).cloned().collect();
+        for key in &gone {
+            state.voices.remove(key);
+            if let Some(interpreter) = &mut state.interpreter {
+                interpreter.unpublish(key.0, &key.1);
+            }
+        }
+        let mut changed = !gone.is_empty();
+        for (lang, speaker) in wanted {
+            let key = (lang, speaker);
+            if state.voices.contains_key(&key) {
+                continue;
+            }
+            changed = true;
+            let voice = hall.voice(room, lang);
+            let interpreter = state.interpreter.get_or_insert_with(Interpreter::new);
+            interpreter.publish(lang, &key.1, voice.track());
+            state.voices.insert(key, voice);
+        }
+        if state.voices.is_empty() {
+            state.interpreter = None;
+        }
+        (gone, state.voices.clone(), changed)
+    };
+    for (lang, speaker) in gone {
+        let _ = channels.terminate_child(&voice_id(lang, &speaker)).await;
+    }
+    for ((lang, speaker), voice) in there {
+        ensure(channels, channel::spec(voice_id(lang, &speaker), voice)).await?;
+    }
+    if changed {
+        for member in room.members() {
+            member.changed();
+        }
+    }
+    Ok(())
+}
+
+fn voice_id(lang: Lang, speaker: &str) -> String {
+    format!("{lang}:{speaker}")
 }
 
 async fn fit_participants(
@@ -106,7 +161,11 @@ async fn fit_participants(
             };
             (participant.publishing.clone(), participant.started)
         };
-        let wanted = Some(publishing.as_ref().map(|publishing| publishing.peer));
+        let microphone = |publishing: &Publishing| {
+            let lang = publishing.journal.speaker().lang;
+            (publishing.peer, lang)
+        };
+        let wanted = Some(publishing.as_ref().map(microphone));
         if running.contains(&identity) && started != wanted {
             // They publish anew: what was there worked for the former microphone.
             let _ = participants.terminate_child(&identity).await;

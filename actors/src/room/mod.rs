@@ -6,4 +6,4 @@ mod state;
 
 pub(crate) use actor::{ensure, spec};
 pub(crate) use demand::{Demand, Work};
-pub(crate) use state::{Listening, Publishing, Room};
+pub(crate) use state::{Listening, Participant, Publishing, Room, RoomState};

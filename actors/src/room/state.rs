@@ -1,11 +1,11 @@
 //! What is true of a room. It outlives the room's actors, which make the tree fit it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use hive_media::{PeerId, RoomId};
+use hive_media::{PeerId, RoomId, TrackId};
 use hive_models::Lang;
 use parking_lot::Mutex;
 
@@ -13,6 +13,11 @@ use super::Demand;
 use crate::channel::Channel;
 use crate::events::EventBus;
 use crate::events::schema::{EventBody, ParticipantInfo, Participants, ParticipantsKind};
+use crate::livekit::interpreter::Interpreter;
+use crate::livekit::language::{self, RoomLanguages};
+use crate::livekit::member::Member;
+use crate::livekit::proto::ConnectionQuality;
+use crate::livekit::roster::{Profile, Publication, RoomProfile, Visible};
 use crate::pipeline::bell::{Bell, Ears};
 use crate::pipeline::journal::Journal;
 use crate::service::{SessionId, Wants};
@@ -46,8 +51,22 @@ pub(crate) struct RoomState {
     next_subscription: u64,
     /// How many utterances each identity has made here.
     numbering: BTreeMap<Arc<str>, Arc<AtomicU64>>,
+    /// What LiveKit's clients are told of the room.
+    pub(crate) profile: RoomProfile,
+    /// What the room's metadata asks of HIVE.
+    pub(crate) asks: RoomLanguages,
+    /// The participant that publishes the voices, once there are any.
+    pub(crate) interpreter: Option<Interpreter>,
+    /// What says in a language what one speaker says, for LiveKit's clients.
+    pub(crate) voices: BTreeMap<(Lang, Arc<str>), Arc<Channel>>,
+    /// Who speaks, by sid, as clients were told last.
+    pub(crate) speaking: HashMap<Arc<str>, f32>,
+    /// How well members are connected, by sid, as clients were told last.
+    pub(crate) quality: HashMap<Arc<str>, ConnectionQuality>,
     /// Since when nobody is here.
     pub(crate) empty_since: Option<Instant>,
+    /// Whether anybody was here yet.
+    visited: bool,
     /// Whether the room is on its way out and takes nobody.
     pub(crate) closed: bool,
 }
@@ -62,8 +81,14 @@ pub(crate) struct Participant {
     /// When `publishing` ended, if it did: what they said last is still interpreted.
     pub(crate) hung_up: Option<Instant>,
     pub(crate) listening: BTreeMap<PeerId, Listening>,
+    /// What others know of them.
+    pub(crate) profile: Profile,
+    /// What they publish, by sid.
+    pub(crate) publications: BTreeMap<Arc<str>, Publication>,
+    /// Their connection, if they are here with a client of LiveKit's.
+    pub(crate) member: Option<Arc<Member>>,
     /// The microphone (or none) for which the participant's actors were started, if they were.
-    pub(crate) started: Option<Option<PeerId>>,
+    pub(crate) started: Option<Option<(PeerId, Lang)>>,
     bell: Bell,
     pub(crate) ears: Ears,
 }
@@ -73,6 +98,7 @@ pub(crate) struct Participant {
 pub(crate) struct Publishing {
     pub(crate) session: SessionId,
     pub(crate) peer: PeerId,
+    pub(crate) track: TrackId,
     pub(crate) journal: Arc<Journal>,
 }
 
@@ -140,6 +166,19 @@ impl Room {
         self.bus
             .emit(EventBody::Participants(Participants { kind, participants }));
     }
+
+    /// Has every client of LiveKit's told what changed, and the room's actors look at it.
+    pub(crate) fn roster_changed(&self) {
+        for member in self.members() {
+            member.changed();
+        }
+        self.changed();
+    }
+
+    /// Those who are here with a client of LiveKit's.
+    pub(crate) fn members(&self) -> Vec<Arc<Member>> {
+        self.state.lock().members().cloned().collect()
+    }
 }
 
 impl RoomState {
@@ -158,6 +197,14 @@ impl RoomState {
             demand.captions |= wants.captions;
             demand.read.extend(wants.langs.iter().copied());
         }
+        demand.voiced.clone_from(&self.asks.languages);
+        for participant in self.participants.values() {
+            if participant.member.is_some() {
+                let listens = language::listens(&participant.profile.attributes);
+                demand.voiced.extend(listens.unwrap_or_default());
+            }
+        }
+        demand.captions |= self.asks.captions || !demand.voiced.is_empty();
         demand
     }
 
@@ -168,6 +215,7 @@ impl RoomState {
         name: Option<String>,
     ) -> &mut Participant {
         self.empty_since = None;
+        self.visited = true;
         let participant = self
             .participants
             .entry(identity.clone())
@@ -210,9 +258,17 @@ impl RoomState {
                 }
             }
         }
-        self.participants
-            .retain(|_, who| who.publishing.is_some() || !who.listening.is_empty());
+        self.participants.retain(|_, who| {
+            who.publishing.is_some() || !who.listening.is_empty() || who.member.is_some()
+        });
         self.note_if_empty();
+    }
+
+    /// Those who are here with a client of LiveKit's.
+    pub(crate) fn members(&self) -> impl Iterator<Item = &Arc<Member>> {
+        self.participants
+            .values()
+            .filter_map(|participant| participant.member.as_ref())
     }
 
     /// Who is here.
@@ -220,6 +276,19 @@ impl RoomState {
         self.present()
             .map(|(identity, participant)| participant.info(identity))
             .collect()
+    }
+
+    /// How long the room may be empty.
+    pub(crate) fn timeout(&self, default: Duration) -> Duration {
+        let own = match (self.visited, self.profile.departure_timeout) {
+            (true, seconds) if seconds > 0 => seconds,
+            _ => self.profile.empty_timeout,
+        };
+        if own == 0 {
+            default
+        } else {
+            Duration::from_secs(own.into())
+        }
     }
 
     /// Starts the clock of an empty room.
@@ -249,6 +318,9 @@ impl Participant {
             publishing: None,
             hung_up: None,
             listening: BTreeMap::new(),
+            profile: Profile::default(),
+            publications: BTreeMap::new(),
+            member: None,
             started: None,
             bell,
             ears,
@@ -267,7 +339,17 @@ impl Participant {
 
     /// Whether no session is left.
     pub(crate) fn is_gone(&self) -> bool {
-        !self.is_publishing() && self.listening.is_empty()
+        !self.is_publishing() && self.listening.is_empty() && self.member.is_none()
+    }
+
+    /// As others see them.
+    pub(crate) fn seen<'a>(&'a self, identity: &'a Arc<str>) -> Visible<'a> {
+        Visible {
+            identity,
+            name: self.name.as_deref(),
+            profile: &self.profile,
+            publications: &self.publications,
+        }
     }
 
     /// What others may know.

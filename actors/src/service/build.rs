@@ -47,11 +47,11 @@ pub(super) async fn start(settings: ServiceSettings) -> Result<Service, StartSer
     telemetry::describe();
     let device = Device::new(settings.device.clone());
     let engines = engines(&settings, &device).await?;
-    let (notices, inbox) = mailbox::channel(MailboxSpec::new("media").class(
-        MessageClass::Control,
-        NOTICES,
-        Overflow::DropOldest,
-    ));
+    let (notices, inbox) = mailbox::channel(
+        MailboxSpec::new("media")
+            .class(MessageClass::Control, NOTICES, Overflow::DropOldest)
+            .class(MessageClass::Word, NOTICES, Overflow::DropOldest),
+    );
     let workers = workers(&settings.media, &notices)?;
     let hall = Arc::new(Hall::new(settings, engines, workers));
     let root = start_root(

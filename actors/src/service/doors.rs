@@ -12,6 +12,8 @@ use super::{
 use crate::channel::{Channel, FrameSink};
 use crate::events::schema::{ParticipantInfo, ParticipantsKind};
 use crate::hall::{Hall, Held};
+use crate::livekit;
+use crate::livekit::roster::Publication;
 use crate::pipeline::journal::{Journal, Speaker};
 use crate::room::{Listening, Publishing, Room};
 
@@ -60,8 +62,10 @@ impl Service {
         let publishing = Publishing {
             session,
             peer,
+            track,
             journal,
         };
+        let (sid, publication) = Publication::microphone(peer, track);
         let (former, own, info, new) = {
             let mut state = room.state.lock();
             if state.closed {
@@ -71,6 +75,11 @@ impl Service {
             let participant = state.participant(&identity, request.name);
             let new = !std::mem::replace(&mut participant.joined, true);
             let former = participant.publishing.replace(publishing);
+            participant.publications.insert(sid, publication);
+            participant.profile.version += 1;
+            let speaks = request.lang.to_string();
+            let attributes = &mut participant.profile.attributes;
+            attributes.insert(livekit::SPEAKS.to_owned(), speaks);
             participant.hung_up = None;
             let own: Vec<PeerId> = participant.listening.keys().copied().collect();
             (former, own, participant.info(&identity), new)
@@ -203,12 +212,15 @@ impl Service {
         }
         tracing::info!(room = %room.name, identity = %info.identity, "somebody joined");
         room.tell(ParticipantsKind::Joined, vec![info]);
-        room.changed();
+        room.roster_changed();
     }
 
-    fn check_place(&self, room: &Room, identity: &Arc<str>) -> Result<(), SessionError> {
-        let max = self.hall.settings.rooms.max_participants;
+    pub(crate) fn check_place(&self, room: &Room, identity: &Arc<str>) -> Result<(), SessionError> {
         let state = room.state.lock();
+        let max = match state.profile.max_participants {
+            0 => self.hall.settings.rooms.max_participants,
+            own => self.hall.settings.rooms.max_participants.min(own as usize),
+        };
         let others = state.present().filter(|(who, _)| *who != identity).count();
         if others >= max {
             return Err(SessionError::RoomFull { max });
@@ -239,22 +251,26 @@ impl Service {
     fn channel(&self, room: &Arc<Room>, lang: Lang) -> Arc<Channel> {
         let channel = {
             let mut state = room.state.lock();
-            let make = || {
-                let writer = self.hall.worker(room).add_source(room.id);
-                let settings = self.hall.settings.channel.clone();
-                let track = writer.track();
-                Arc::new(Channel::new(
-                    lang,
-                    track,
-                    Box::new(writer),
-                    room.bus.clone(),
-                    settings,
-                ))
-            };
+            let make = || self.hall.voice(room, lang);
             state.channels.entry(lang).or_insert_with(make).clone()
         };
         room.changed();
         channel
+    }
+}
+
+impl Hall {
+    /// A voice that says in a language what one speaker says.
+    pub(crate) fn voice(&self, room: &Room, lang: Lang) -> Arc<Channel> {
+        let writer = self.worker(room).add_source(room.id);
+        let track = writer.track();
+        Arc::new(Channel::new(
+            lang,
+            track,
+            Box::new(writer),
+            room.bus.clone(),
+            self.settings.channel.clone(),
+        ))
     }
 }
 
@@ -288,7 +304,11 @@ fn etag(ice_ufrag: &str) -> String {
     format!("\"{ice_ufrag}\"")
 }
 
-fn check_names(room: &str, identity: &str, name: Option<&str>) -> Result<(), SessionError> {
+pub(crate) fn check_names(
+    room: &str,
+    identity: &str,
+    name: Option<&str>,
+) -> Result<(), SessionError> {
     check_name("room", room)?;
     check_name("identity", identity)?;
     name.map_or(Ok(()), |name| check_name("name", name))

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 #[cfg(test)]
 pub(crate) use build::engines;
+pub(crate) use doors::check_names;
 pub use error::{
     KillError, SessionError, ShutdownError, StartServiceError, SubscribeError, TrickleError,
 };
@@ -34,7 +35,7 @@ const MAX_NAME: usize = 128;
 /// tokio runtime.
 #[derive(Clone)]
 pub struct Service {
-    hall: Arc<Hall>,
+    pub(crate) hall: Arc<Hall>,
     root: SupervisorHandle,
 }
 

@@ -1,0 +1,319 @@
+//! Who comes in, who comes back, and who goes.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hive_media::PeerId;
+
+use super::client::{Client, Outbox};
+use super::interpreter::INTERPRETER;
+use super::language::RoomLanguages;
+use super::lifecycle::LifecycleKind;
+use super::member::{Member, Told, leave};
+use super::proto::{self, DisconnectReason, leave_request, participant_info, signal_response};
+use super::roster::{Profile, now_ms};
+use super::{JoinError, JoinRequest, ResumeError, ResumeRequest, Topology, sid};
+use crate::events::schema::ParticipantsKind;
+use crate::hall::Hall;
+use crate::room::Room;
+use crate::service::{Service, SessionError, check_names};
+
+/// How long a participant whose signalling connection was cut may take to resume.
+pub(crate) const RESUME_WINDOW: Duration = Duration::from_secs(15);
+
+/// The most bytes of metadata, and of all attributes together.
+pub(crate) const MAX_METADATA: usize = 64 * 1024;
+
+impl Service {
+    /// Lets a LiveKit client into a room.
+    ///
+    /// # Errors
+    /// See [`JoinError`].
+    pub async fn join(&self, request: JoinRequest) -> Result<(Client, Outbox), JoinError> {
+        let name = Some(request.name.as_str()).filter(|name| !name.is_empty());
+        check_names(&request.room, &request.identity, name)?;
+        if request.identity == INTERPRETER {
+            return Err(JoinError::Reserved(INTERPRETER));
+        }
+        check_lengths(&request.metadata, &request.attributes)?;
+        let hall = &self.hall;
+        if !hall.settings.rooms.auto_create && hall.room_named(&request.room).is_none() {
+            return Err(JoinError::NoSuchRoom(request.room));
+        }
+        let room = hall.room(&request.room).await?;
+        let identity: Arc<str> = request.identity.as_str().into();
+        self.check_place(&room, &identity)?;
+        let publisher = PeerId(hall.number());
+        let subscriber = match request.topology {
+            Topology::Single => publisher,
+            Topology::PublisherAndSubscriber => PeerId(hall.number()),
+        };
+        let member = Arc::new(Member::new(
+            identity.clone(),
+            sid::participant(),
+            request.topology,
+            publisher,
+            subscriber,
+            request.auto_subscribe,
+        ));
+        // One identity, one stay: who was here under it has to go first.
+        let former = room.state.lock().member(&identity);
+        if let Some(former) = former {
+            let message = leave(
+                DisconnectReason::DuplicateIdentity,
+                leave_request::Action::Disconnect,
+            );
+            hall.dismiss(
+                &room,
+                &former,
+                DisconnectReason::DuplicateIdentity,
+                Some(message),
+            );
+        }
+        let link = member.connect();
+        let (join, info) = {
+            let mut state = room.state.lock();
+            if state.closed {
+                return Err(SessionError::RoomRestarted.into());
+            }
+            if let Some(config) = request.room_config.filter(|_| state.profile.version == 1) {
+                state.configure(&config);
+            }
+            let name = Some(request.name).filter(|name| !name.is_empty());
+            let participant = state.participant(&identity, name);
+            participant.profile = Profile {
+                sid: member.sid.clone(),
+                metadata: request.metadata,
+                attributes: request.attributes,
+                permission: request.permission,
+                kind: request.kind,
+                state: participant_info::State::Joined,
+                joined_ms: now_ms(),
+                client_protocol: request.client.client_protocol,
+                version: 1,
+            };
+            participant.member = Some(member.clone());
+            participant.joined = true;
+            let info = participant.info(&identity);
+            (state.welcome(&room, &member), info)
+        };
+        hall.add_member(&room, &member);
+        metrics::gauge!("hive_participants").increment(1.0);
+        tracing::info!(room = %room.name, %identity, sdk = request.client.sdk, "a client joined");
+        member.tell(signal_response::Message::Join(join));
+        room.tell(ParticipantsKind::Joined, vec![info]);
+        hall.happened(
+            &room,
+            LifecycleKind::ParticipantJoined,
+            Some(&identity),
+            None,
+        );
+        room.roster_changed();
+        let (client, outbox) = Client::new(hall.clone(), room, member, link);
+        for track in request.add_tracks {
+            client.add_track(track);
+        }
+        if let Some(offer) = request.offer {
+            client.offered(offer).await;
+        }
+        Ok((client, outbox))
+    }
+
+    /// Gives a participant whose signalling connection was cut a new one.
+    ///
+    /// # Errors
+    /// See [`ResumeError`].
+    pub async fn resume(&self, request: ResumeRequest) -> Result<(Client, Outbox), ResumeError> {
+        let room = self
+            .hall
+            .room_named(&request.room)
+            .ok_or(ResumeError::UnknownParticipant)?;
+        let member = room
+            .state
+            .lock()
+            .member(&request.identity)
+            .filter(|member| *member.sid == *request.participant_sid)
+            .ok_or(ResumeError::UnknownParticipant)?;
+        let link = member.connect();
+        {
+            let mut state = member.state.lock();
+            // What was on the way when the connection was cut may be lost: everything is told again.
+            for told in state.told.values_mut() {
+                told.version = 0;
+            }
+            state.told_room = 0;
+            state.subscriptions.asked = false;
+        }
+        let last = member.state.lock().last_data;
+        member.tell(signal_response::Message::Reconnect(
+            proto::ReconnectResponse {
+                last_message_seq: last,
+                ..Default::default()
+            },
+        ));
+        tracing::info!(room = %room.name, identity = %member.identity, "a client resumed");
+        let (client, outbox) = Client::new(self.hall.clone(), room, member.clone(), link);
+        if let Some(sync) = request.sync_state {
+            client.synchronise(sync);
+        }
+        if let Some(offer) = request.offer {
+            client.offered(offer).await;
+        }
+        if member.topology == Topology::PublisherAndSubscriber {
+            client.restart_subscriber().await;
+        }
+        member.changed();
+        Ok((client, outbox))
+    }
+}
+
+impl crate::room::RoomState {
+    /// The connection of an identity.
+    pub(crate) fn member(&self, identity: &str) -> Option<Arc<Member>> {
+        self.participants.get(identity)?.member.clone()
+    }
+
+    /// Gives the room what a token or the room service say of it.
+    pub(crate) fn configure(&mut self, config: &proto::RoomConfiguration) {
+        let profile = &mut self.profile;
+        profile.empty_timeout = config.empty_timeout;
+        profile.departure_timeout = config.departure_timeout;
+        profile.max_participants = config.max_participants;
+        self.set_metadata(config.metadata.clone());
+    }
+
+    /// Changes the room's metadata, and with it what the room asks of HIVE.
+    pub(crate) fn set_metadata(&mut self, metadata: String) {
+        self.asks = RoomLanguages::of(&metadata);
+        self.profile.metadata = metadata;
+        self.profile.version += 1;
+    }
+
+    /// The first message to a client, which holds what it is not told again.
+    fn welcome(&mut self, room: &Room, member: &Member) -> proto::JoinResponse {
+        let mut told = member.state.lock();
+        told.told_room = self.profile.version;
+        let mut others = Vec::new();
+        let mut own = None;
+        for who in self.visible() {
+            told.told.insert(
+                who.profile.sid.clone(),
+                Told {
+                    identity: who.identity.to_string(),
+                    version: who.profile.version,
+                },
+            );
+            if who.profile.sid == member.sid {
+                own = Some(who.view());
+            } else {
+                others.push(who.view());
+            }
+        }
+        // One who is hidden from the others sees themselves.
+        let own = own.or_else(|| self.by_sid(&member.sid).map(|who| who.view()));
+        let can_subscribe = own
+            .as_ref()
+            .and_then(|own| own.permission.as_ref())
+            .is_none_or(|permission| permission.can_subscribe);
+        proto::JoinResponse {
+            room: Some(self.view(&room.name)),
+            participant: own,
+            other_participants: others,
+            subscriber_primary: member.topology == Topology::PublisherAndSubscriber
+                && can_subscribe,
+            fast_publish: true,
+            ..Default::default()
+        }
+    }
+}
+
+impl Hall {
+    /// Sends a member away: its tracks and peers go, and the others are told. `message` is the last
+    /// thing that it is told itself.
+    pub(crate) fn dismiss(
+        &self,
+        room: &Arc<Room>,
+        member: &Arc<Member>,
+        reason: DisconnectReason,
+        message: Option<signal_response::Message>,
+    ) {
+        member.end(message);
+        let worker = self.worker(room);
+        for peer in member.peers() {
+            worker.close(peer);
+        }
+        self.remove_member(member);
+        let (left, unpublished, seen) = {
+            let mut state = room.state.lock();
+            let Some(participant) = state.participants.get_mut(&member.identity) else {
+                return;
+            };
+            let current = participant
+                .member
+                .as_ref()
+                .is_some_and(|current| Arc::ptr_eq(current, member));
+            if !current {
+                return;
+            }
+            participant.member = None;
+            participant.profile.state = participant_info::State::Disconnected;
+            let seen = participant.seen(&member.identity).view();
+            let own: Vec<PeerId> = member.peers().collect();
+            let (gone, kept) = std::mem::take(&mut participant.publications)
+                .into_iter()
+                .partition(|(_, it)| own.contains(&it.peer));
+            participant.publications = kept;
+            let microphone = participant.publishing.as_ref();
+            if microphone.is_some_and(|microphone| own.contains(&microphone.peer)) {
+                participant.hung_up.get_or_insert_with(Instant::now);
+            }
+            let left = participant.is_gone() && std::mem::take(&mut participant.joined);
+            let left = left.then(|| participant.info(&member.identity));
+            let gone: std::collections::BTreeMap<_, _> = gone;
+            (left, gone, seen)
+        };
+        for publication in unpublished.into_values() {
+            self.happened_to(
+                room,
+                LifecycleKind::TrackUnpublished,
+                Some(seen.clone()),
+                Some(publication.info),
+            );
+        }
+        self.happened_to(room, LifecycleKind::ParticipantLeft, Some(seen), None);
+        if let Some(info) = left {
+            metrics::gauge!("hive_participants").decrement(1.0);
+            room.tell(ParticipantsKind::Left, vec![info]);
+        }
+        tracing::info!(room = %room.name, identity = %member.identity, ?reason, "a client is gone");
+        room.roster_changed();
+    }
+}
+
+fn check_lengths(
+    metadata: &str,
+    attributes: &std::collections::HashMap<String, String>,
+) -> Result<(), JoinError> {
+    let max = MAX_METADATA;
+    if metadata.len() > max {
+        return Err(JoinError::TooLong {
+            what: "the metadata",
+            max,
+        });
+    }
+    if attributes_len(attributes) > max {
+        return Err(JoinError::TooLong {
+            what: "what the attributes hold together",
+            max,
+        });
+    }
+    Ok(())
+}
+
+/// Bytes of all names and values.
+pub(crate) fn attributes_len(attributes: &std::collections::HashMap<String, String>) -> usize {
+    attributes
+        .iter()
+        .map(|(name, value)| name.len() + value.len())
+        .sum()
+}

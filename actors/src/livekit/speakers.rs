@@ -1,0 +1,128 @@
+//! Who speaks, and how well everybody is connected.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use hive_media::{PeerId, PeerStats};
+
+use super::proto::{self, ConnectionQuality, signal_response};
+use crate::hall::Hall;
+use crate::room::Room;
+
+impl Hall {
+    /// Tells the clients of a room who speaks, of whom that changed.
+    pub(crate) fn tell_speakers(&self, room: &Arc<Room>, speakers: &[(Arc<str>, u8)]) {
+        let (changed, members) = {
+            let mut state = room.state.lock();
+            let now: HashMap<Arc<str>, f32> = speakers
+                .iter()
+                .filter_map(|(identity, dbov)| {
+                    let who = state.participants.get(identity)?;
+                    Some((who.profile.sid.clone(), loudness(*dbov)))
+                })
+                .collect();
+            let before = std::mem::replace(&mut state.speaking, now.clone());
+            let info = |sid: &Arc<str>, level: f32, active| proto::SpeakerInfo {
+                sid: sid.to_string(),
+                level,
+                active,
+            };
+            let silent = before.keys().filter(|sid| !now.contains_key(*sid));
+            let changed: Vec<_> = now
+                .iter()
+                .filter(|(sid, level)| before.get(*sid) != Some(level))
+                .map(|(sid, level)| info(sid, *level, true))
+                .chain(silent.map(|sid| info(sid, 0.0, false)))
+                .collect();
+            (changed, state.members().cloned().collect::<Vec<_>>())
+        };
+        if changed.is_empty() {
+            return;
+        }
+        for member in members {
+            member.tell(signal_response::Message::SpeakersChanged(
+                proto::SpeakersChanged {
+                    speakers: changed.clone(),
+                },
+            ));
+        }
+    }
+
+    /// Tells the clients of a room how well everybody is connected, of whom that changed.
+    pub(crate) fn tell_quality(&self, room: &Arc<Room>, stats: &HashMap<PeerId, &PeerStats>) {
+        let (updates, members) = {
+            let mut state = room.state.lock();
+            let now: HashMap<Arc<str>, ConnectionQuality> = state
+                .members()
+                .filter_map(|member| {
+                    let worst = member
+                        .peers()
+                        .filter_map(|peer| stats.get(&peer).map(|stats| quality(stats)))
+                        .min_by_key(|quality| rank(*quality))?;
+                    Some((member.sid.clone(), worst))
+                })
+                .collect();
+            let before = std::mem::replace(&mut state.quality, now.clone());
+            let updates: Vec<_> = now
+                .iter()
+                .filter(|(sid, quality)| before.get(*sid) != Some(quality))
+                .map(|(sid, quality)| proto::ConnectionQualityInfo {
+                    participant_sid: sid.to_string(),
+                    quality: (*quality).into(),
+                    score: score(*quality),
+                })
+                .collect();
+            (updates, state.members().cloned().collect::<Vec<_>>())
+        };
+        if updates.is_empty() {
+            return;
+        }
+        for member in members {
+            member.tell(signal_response::Message::ConnectionQuality(
+                proto::ConnectionQualityUpdate {
+                    updates: updates.clone(),
+                },
+            ));
+        }
+    }
+}
+
+/// 0 to 1, as LiveKit's clients draw it: −dBov on a linear scale.
+fn loudness(dbov: u8) -> f32 {
+    10_f32.powf(-f32::from(dbov) / 20.0)
+}
+
+/// From the loss that was left after retransmission, and the round trip. The bounds are those from
+/// which people begin to notice (ITU-T G.107's R of 80 and 70 for Opus, with its usual delays).
+fn quality(stats: &PeerStats) -> ConnectionQuality {
+    let expected = stats.recent_packets.max(1) as f64;
+    let loss = stats.recent_lost as f64 / expected;
+    let rtt = stats.rtt_ms.unwrap_or(0.0);
+    if !stats.connected || stats.silent_for.as_secs() >= 4 {
+        ConnectionQuality::Lost
+    } else if loss > 0.10 || rtt > 600.0 {
+        ConnectionQuality::Poor
+    } else if loss > 0.03 || rtt > 300.0 {
+        ConnectionQuality::Good
+    } else {
+        ConnectionQuality::Excellent
+    }
+}
+
+fn rank(quality: ConnectionQuality) -> u8 {
+    match quality {
+        ConnectionQuality::Lost => 0,
+        ConnectionQuality::Poor => 1,
+        ConnectionQuality::Good => 2,
+        ConnectionQuality::Excellent => 3,
+    }
+}
+
+fn score(quality: ConnectionQuality) -> f32 {
+    match quality {
+        ConnectionQuality::Lost => 0.0,
+        ConnectionQuality::Poor => 2.0,
+        ConnectionQuality::Good => 3.5,
+        ConnectionQuality::Excellent => 4.8,
+    }
+}

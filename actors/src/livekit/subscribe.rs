@@ -1,0 +1,308 @@
+//! Subscriptions: what a client is to receive.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use hive_media::{MediaKind, TrackId};
+use hive_models::Lang;
+
+use super::Topology;
+use super::client::Client;
+use super::language;
+use super::member::Member;
+use super::negotiation::{offer_subscriber, sections_short};
+use super::proto::{self, signal_response};
+use super::roster::{Publication, Visible};
+use crate::hall::Hall;
+use crate::room::{Room, RoomState};
+
+/// Tracks that one client receives at most; a description holds
+/// [128 sections](hive_media::sdp::offer::MAX_SECTIONS), of which some are its own.
+const MAX_SUBSCRIPTIONS: usize = 100;
+
+/// Tracks whose wishes and settings are remembered for a client.
+const MAX_REMEMBERED: usize = 2048;
+
+/// A track that a client is to receive.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub(super) track: TrackId,
+    pub(super) kind: MediaKind,
+    /// Of the publication.
+    pub(super) sid: Arc<str>,
+    /// Of the publisher.
+    pub(super) participant: Arc<str>,
+}
+
+/// What a client is to receive.
+pub(super) fn wanted(room: &Room, member: &Member) -> Vec<Wanted> {
+    let room = room.state.lock();
+    let Some(own) = room.participants.get(&member.identity) else {
+        return Vec::new();
+    };
+    if !own.profile.permission.can_subscribe {
+        return Vec::new();
+    }
+    let rule = Rule {
+        room: &room,
+        member,
+        listens: language::listens(&own.profile.attributes),
+        speaks: language::speaks(&own.profile.attributes),
+    };
+    let wishes = member.state.lock().subscriptions.wishes.clone();
+    let publications = room.publications();
+    let mut wanted: Vec<Wanted> = publications
+        .filter(|(who, _)| who.profile.sid != member.sid)
+        .filter(|(who, it)| rule.wants(who, it, &wishes))
+        .filter_map(|(who, it)| {
+            let (sid, _) = who.publications.get_key_value(it.info.sid.as_str())?;
+            Some(Wanted {
+                track: it.track,
+                kind: it.kind,
+                sid: sid.clone(),
+                participant: who.profile.sid.clone(),
+            })
+        })
+        .collect();
+    // What came first is kept when there is more than fits.
+    wanted.sort_by_key(|it| it.track);
+    wanted.truncate(MAX_SUBSCRIPTIONS);
+    wanted
+}
+
+/// Decides what one client receives.
+struct Rule<'a> {
+    room: &'a RoomState,
+    member: &'a Member,
+    listens: Option<std::collections::BTreeSet<Lang>>,
+    speaks: Option<Lang>,
+}
+
+impl Rule<'_> {
+    fn wants(&self, who: &Visible<'_>, it: &Publication, wishes: &HashMap<String, bool>) -> bool {
+        if who.profile.permission.hidden || !self.permitted(who, it) {
+            return false;
+        }
+        match wishes.get(&it.info.sid) {
+            Some(wish) => *wish,
+            None => self.member.auto_subscribe && self.suits(it),
+        }
+    }
+
+    /// Whether the publisher lets the client have the track.
+    fn permitted(&self, who: &Visible<'_>, it: &Publication) -> bool {
+        let publisher = self.room.participants.get(who.identity);
+        let Some(publisher) = publisher.and_then(|who| who.member.as_ref()) else {
+            return true;
+        };
+        publisher.allows(self.member, &it.info.sid)
+    }
+
+    /// Of the interpreter's voices only those in a language that the client listens to, and not its
+    /// own; a client that says nothing of languages gets what there is.
+    fn suits(&self, it: &Publication) -> bool {
+        let interpreter = self.room.interpreter.as_ref();
+        let Some((lang, speaker)) = interpreter.and_then(|who| who.voice(&it.info.sid)) else {
+            return true;
+        };
+        let own = *speaker == self.member.identity;
+        match (&self.listens, self.speaks) {
+            (Some(listens), _) => listens.contains(&lang) && !own,
+            (None, Some(_)) => false,
+            (None, None) => !own,
+        }
+    }
+}
+
+impl Member {
+    /// Whether the member lets another have one of its tracks.
+    fn allows(&self, other: &Member, track: &str) -> bool {
+        let state = self.state.lock();
+        let Some(allows) = &state.allows else {
+            return true;
+        };
+        allows.all_participants
+            || allows.track_permissions.iter().any(|permission| {
+                let theirs = permission.participant_sid == *other.sid
+                    || permission.participant_identity == *other.identity;
+                theirs
+                    && (permission.all_tracks || permission.track_sids.iter().any(|it| it == track))
+            })
+    }
+}
+
+impl Client {
+    pub(super) fn wanted(&self) -> Vec<Wanted> {
+        wanted(&self.room, &self.member)
+    }
+
+    /// A client asks to be subscribed to tracks, or not.
+    pub(super) fn subscribe(&self, update: &proto::UpdateSubscription) {
+        self.hall.subscribe_to(
+            &self.room,
+            &self.member,
+            &update.track_sids,
+            &update.participant_tracks,
+            update.subscribe,
+        );
+    }
+
+    /// How a client wants to receive tracks.
+    pub(super) fn set_track(&self, settings: proto::UpdateTrackSettings) {
+        let negotiated: Vec<(TrackId, Arc<str>)> = {
+            let subscriptions = &mut self.member.state.lock().subscriptions;
+            for sid in settings.track_sids.iter().take(MAX_REMEMBERED) {
+                if subscriptions.settings.len() < MAX_REMEMBERED
+                    || subscriptions.settings.contains_key(sid)
+                {
+                    subscriptions.settings.insert(sid.clone(), settings.clone());
+                }
+            }
+            subscriptions
+                .negotiated
+                .iter()
+                .filter(|(_, sid)| settings.track_sids.iter().any(|it| **it == ***sid))
+                .map(|(track, sid)| (*track, sid.clone()))
+                .collect()
+        };
+        for (track, sid) in negotiated {
+            self.hall
+                .apply_settings(&self.room, &self.member, track, &sid);
+        }
+    }
+
+    /// Who may subscribe to the client's tracks.
+    pub(super) fn permit(&self, permission: proto::SubscriptionPermission) {
+        if permission.track_permissions.len() > MAX_REMEMBERED {
+            return;
+        }
+        self.member.state.lock().allows = Some(permission);
+        self.room.roster_changed();
+    }
+
+    /// After a cut, a client tells what it still has.
+    pub(super) fn synchronise(&self, sync: proto::SyncState) {
+        if let Some(subscription) = &sync.subscription {
+            self.subscribe(subscription);
+        }
+        let mut state = self.member.state.lock();
+        for sid in sync.track_sids_disabled.into_iter().take(MAX_REMEMBERED) {
+            let settings = state.subscriptions.settings.entry(sid).or_default();
+            settings.disabled = true;
+        }
+    }
+}
+
+impl Hall {
+    /// Notes that a member wants to be subscribed to tracks, or not.
+    pub(crate) fn subscribe_to(
+        &self,
+        room: &Arc<Room>,
+        member: &Arc<Member>,
+        tracks: &[String],
+        of_participants: &[proto::ParticipantTracks],
+        subscribe: bool,
+    ) {
+        let nested = of_participants.iter().flat_map(|it| &it.track_sids);
+        let mut unknown = Vec::new();
+        {
+            let known = room.state.lock();
+            let mut state = member.state.lock();
+            for sid in tracks.iter().chain(nested).take(MAX_REMEMBERED) {
+                let exists = known.publication(sid).is_some();
+                if subscribe && !exists {
+                    unknown.push(sid.clone());
+                }
+                let wishes = &mut state.subscriptions.wishes;
+                if wishes.len() >= MAX_REMEMBERED {
+                    // Tracks that are gone are not wished for any more.
+                    wishes.retain(|sid, _| known.publication(sid).is_some());
+                }
+                if wishes.len() < MAX_REMEMBERED {
+                    wishes.insert(sid.clone(), subscribe);
+                }
+            }
+        }
+        for track_sid in unknown {
+            metrics::counter!("hive_signal_requests_refused_total", "reason" => "NOT_FOUND")
+                .increment(1);
+            member.tell(signal_response::Message::SubscriptionResponse(
+                proto::SubscriptionResponse {
+                    track_sid,
+                    err: proto::SubscriptionError::SeTrackNotfound.into(),
+                },
+            ));
+        }
+        member.changed();
+    }
+
+    /// Has the media worker send a track as its subscriber wants it.
+    pub(super) fn apply_settings(
+        &self,
+        room: &Arc<Room>,
+        member: &Arc<Member>,
+        track: TrackId,
+        sid: &str,
+    ) {
+        let settings = member.state.lock().subscriptions.settings.get(sid).cloned();
+        let Some(settings) = settings else { return };
+        let layers = room.state.lock().layers(sid);
+        self.worker(room).set_playing(
+            member.subscriber,
+            track,
+            super::quality::playing(&settings, &layers),
+        );
+    }
+
+    /// Brings what a client receives in line with what it should.
+    pub(super) async fn fit_subscriptions(
+        self: &Arc<Self>,
+        room: &Arc<Room>,
+        member: &Arc<Member>,
+    ) {
+        let wanted = wanted(room, member);
+        let (short, gone) = {
+            let subscriptions = &mut member.state.lock().subscriptions;
+            let same = subscriptions.negotiated.len() == wanted.len()
+                && wanted
+                    .iter()
+                    .all(|it| subscriptions.negotiated.contains_key(&it.track));
+            // A client with two peer connections expects an offer even if there is nothing yet, as it
+            // waits for its data channels.
+            let first =
+                member.topology == Topology::PublisherAndSubscriber && subscriptions.offer == 0;
+            if (same && !first) || subscriptions.asked {
+                return;
+            }
+            let gone: Vec<TrackId> = subscriptions
+                .negotiated
+                .keys()
+                .filter(|track| !wanted.iter().any(|it| it.track == **track))
+                .copied()
+                .collect();
+            if member.topology == Topology::Single && subscriptions.sections == (0, 0) && same {
+                return;
+            }
+            subscriptions.asked = true;
+            (sections_short(&wanted, subscriptions.sections), gone)
+        };
+        // What is not wanted any more is not sent while descriptions are exchanged.
+        for track in gone {
+            self.worker(room)
+                .set_playing(member.subscriber, track, hive_media::Playing::OFF);
+        }
+        match member.topology {
+            Topology::Single => {
+                member.tell(signal_response::Message::MediaSectionsRequirement(
+                    proto::MediaSectionsRequirement {
+                        num_audios: short.0 as u32,
+                        num_videos: short.1 as u32,
+                    },
+                ));
+            }
+            Topology::PublisherAndSubscriber => {
+                offer_subscriber(self, room, member, false).await;
+            }
+        }
+    }
+}
