@@ -26,6 +26,7 @@ pub mod srtp;
 pub mod stun;
 #[cfg(test)]
 mod testing;
+pub mod video;
 mod worker;
 
 pub use certificate::{Certificate, GenerateCertificateError};
