@@ -14,7 +14,8 @@ struct Entry {
 }
 
 impl PacketCache {
-    /// A ring of `capacity` packets; 64 of Opus are 1.3 s.
+    /// A ring of `capacity` packets; 64 of Opus are 1.3 s, 1024 of video at 5 Mbit/s 2 s. Its memory
+    /// is that of the largest packet each place ever had: 1.2 MiB for those of video.
     pub fn new(capacity: usize) -> PacketCache {
         PacketCache {
             entries: vec![Entry::default(); capacity.max(1)].into_boxed_slice(),
@@ -31,6 +32,8 @@ impl PacketCache {
         }
         entry.seq = seq;
         entry.packet.clear();
+        // Growing by halves would take up to twice as much.
+        entry.packet.reserve_exact(packet.len());
         entry.packet.extend_from_slice(packet);
     }
 

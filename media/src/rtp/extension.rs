@@ -1,5 +1,7 @@
 //! Header extensions (RFC 8285): reading them by kind, and renumbering them per subscriber.
 
+use std::ops::Range;
+
 use super::header::ExtensionBlock;
 
 /// `a=extmap` URI of the client-to-mixer audio level (RFC 6464).
@@ -97,8 +99,8 @@ pub struct ExtensionIds {
 }
 
 impl ExtensionIds {
-    /// Sets the id of `extension`, 1–14; other ids are ignored, since only one-byte headers are
-    /// written.
+    /// Sets the id of `extension`, 1–14; other ids are ignored, so that what fits the one-byte form
+    /// is written in it.
     pub fn set(&mut self, extension: Extension, id: u16) {
         if (1..=14).contains(&id) {
             self.ids[extension as usize] = id as u8;
@@ -126,39 +128,48 @@ impl ExtensionIds {
 
 /// The value of the element with `id` in the extension block of `packet`.
 pub fn find<'a>(packet: &'a [u8], block: &ExtensionBlock, id: u8) -> Option<&'a [u8]> {
+    packet.get(locate(packet, block, id)?)
+}
+
+/// Where in `packet` the value of the element with `id` is.
+pub fn locate(packet: &[u8], block: &ExtensionBlock, id: u8) -> Option<Range<usize>> {
     elements(packet, block).find_map(|(at, value)| (at == id).then_some(value))
 }
 
-/// The elements of an extension block: ids and values. Stops at the first malformed one.
+/// The elements of an extension block: ids, and where their values are. Stops at the first malformed
+/// one.
 fn elements<'a>(
     packet: &'a [u8],
     block: &ExtensionBlock,
-) -> impl Iterator<Item = (u8, &'a [u8])> + use<'a> {
+) -> impl Iterator<Item = (u8, Range<usize>)> + use<'a> {
     let one_byte = block.profile == ONE_BYTE;
     let two_byte = block.profile & 0xFFF0 == TWO_BYTE;
-    let mut rest = packet.get(block.start..block.end).unwrap_or(&[]);
-    if !one_byte && !two_byte {
-        rest = &[];
+    let (mut at, mut end) = (block.start, block.end);
+    if end > packet.len() || !(one_byte || two_byte) {
+        end = at;
     }
     std::iter::from_fn(move || {
+        let block = packet.get(..end)?;
         loop {
-            let (&first, tail) = rest.split_first()?;
+            let first = *block.get(at)?;
+            at += 1;
             if first == 0 {
-                rest = tail;
                 continue;
             }
-            let (id, len, tail) = if one_byte {
+            let (id, len) = if one_byte {
                 if first >> 4 == 15 {
+                    at = end;
                     return None;
                 }
-                (first >> 4, usize::from(first & 15) + 1, tail)
+                (first >> 4, usize::from(first & 15) + 1)
             } else {
-                let (&len, tail) = tail.split_first()?;
-                (first, usize::from(len), tail)
+                let len = *block.get(at)?;
+                at += 1;
+                (first, usize::from(len))
             };
-            let value = tail.get(..len)?;
-            rest = &tail[len..];
-            return Some((id, value));
+            let value = at..at + len;
+            at += len;
+            return (at <= end).then_some((id, value));
         }
     })
 }
@@ -170,23 +181,49 @@ pub struct ExtensionMap {
 }
 
 impl ExtensionMap {
-    /// Writes the renumbered block (one-byte form) to the start of `out` and returns its length, 0
-    /// if nothing is left. Elements that `out` has no room for are dropped.
+    /// Writes the renumbered block to the start of `out` and returns its length, 0 if nothing is
+    /// left. Elements that `out` has no room for are dropped.
     pub fn rewrite(&self, packet: &[u8], block: &ExtensionBlock, out: &mut [u8]) -> usize {
+        self.rewrite_with(packet, Some(block), &[], out)
+    }
+
+    /// As [`ExtensionMap::rewrite`], followed by the elements `added` (ids and values) of the
+    /// subscriber's own.
+    ///
+    /// Writes the one-byte form unless an element does not fit it, so it takes a subscriber that
+    /// allows both (`a=extmap-allow-mixed`, RFC 8285 §6).
+    pub fn rewrite_with(
+        &self,
+        packet: &[u8],
+        block: Option<&ExtensionBlock>,
+        added: &[(u8, &[u8])],
+        out: &mut [u8],
+    ) -> usize {
+        let kept = || {
+            let block = block.into_iter();
+            let mapped = block.flat_map(|block| elements(packet, block));
+            mapped.filter_map(|(id, value)| {
+                let to = self.to.get(usize::from(id)).copied().unwrap_or(0);
+                (to != 0).then(|| (to, &packet[value]))
+            })
+        };
+        let all = || kept().chain(added.iter().copied());
+        let one_byte = all().all(|(id, value)| id < 15 && (1..=16).contains(&value.len()));
+        let head = if one_byte { 1 } else { 2 };
         let mut at = 4;
-        for (id, value) in elements(packet, block) {
-            let to = self.to.get(usize::from(id)).copied().unwrap_or(0);
-            // The one-byte form holds 1–16 bytes.
-            if to == 0 || !(1..=16).contains(&value.len()) {
-                continue;
-            }
+        for (id, value) in all() {
             // Room for the padding is kept back.
-            if at + 1 + value.len() + 3 > out.len() {
+            if value.len() > 255 || at + head + value.len() + 3 > out.len() {
                 break;
             }
-            out[at] = to << 4 | (value.len() as u8 - 1);
-            out[at + 1..at + 1 + value.len()].copy_from_slice(value);
-            at += 1 + value.len();
+            if one_byte {
+                out[at] = id << 4 | (value.len() as u8 - 1);
+            } else {
+                out[at..at + 2].copy_from_slice(&[id, value.len() as u8]);
+            }
+            at += head;
+            out[at..at + value.len()].copy_from_slice(value);
+            at += value.len();
         }
         if at == 4 {
             return 0;
@@ -195,7 +232,8 @@ impl ExtensionMap {
             out[at] = 0;
             at += 1;
         }
-        out[..2].copy_from_slice(&ONE_BYTE.to_be_bytes());
+        let profile = if one_byte { ONE_BYTE } else { TWO_BYTE };
+        out[..2].copy_from_slice(&profile.to_be_bytes());
         out[2..4].copy_from_slice(&((at as u16 - 4) / 4).to_be_bytes());
         at
     }
@@ -254,5 +292,49 @@ mod tests {
             assert_eq!(find(&packet, &block, 1), None);
             assert_eq!(level_to(1, 3).rewrite(&packet, &block, &mut [0; 64]), 0);
         }
+    }
+
+    #[test]
+    fn a_long_element_takes_the_two_byte_form() {
+        let mut data = vec![1, 20];
+        data.extend([7; 20]);
+        data.extend([2, 1, 0x85, 0, 0, 0]);
+        let packet = packet([0x10, 0x00], &data);
+        let block = Header::parse(&packet).unwrap().extension.unwrap();
+        let mut publisher = ExtensionIds::default();
+        publisher.set(Extension::DependencyDescriptor, 1);
+        publisher.set(Extension::AudioLevel, 2);
+        let mut subscriber = ExtensionIds::default();
+        subscriber.set(Extension::DependencyDescriptor, 12);
+        subscriber.set(Extension::AudioLevel, 3);
+        let map = publisher.map_to(&subscriber);
+        let mut out = [0xFF; 64];
+        let len = map.rewrite_with(&packet, Some(&block), &[(5, &[1, 2])], &mut out);
+        let mut expected = vec![0x10, 0x00, 0, 8, 12, 20];
+        expected.extend([7; 20]);
+        expected.extend([3, 1, 0x85, 5, 2, 1, 2, 0, 0, 0]);
+        assert_eq!(out[..len], expected);
+        // What there is no room for is left out.
+        let len = map.rewrite_with(&packet, Some(&block), &[(5, &[1, 2])], &mut out[..16]);
+        assert_eq!(len, 0);
+    }
+
+    #[test]
+    fn elements_are_added_to_a_packet_without_any() {
+        let packet = packet([0xBE, 0xDE], &[]);
+        let mut out = [0xFF; 16];
+        let map = ExtensionMap::default();
+        let added: [(u8, &[u8]); 2] = [(3, &[9, 8]), (4, b"a")];
+        let len = map.rewrite_with(&packet, None, &added, &mut out);
+        assert_eq!(
+            out[..len],
+            [0xBE, 0xDE, 0, 2, 0x31, 9, 8, 0x40, b'a', 0, 0, 0]
+        );
+        let block = ExtensionBlock {
+            profile: 0xBEDE,
+            start: 4,
+            end: len,
+        };
+        assert_eq!(locate(&out, &block, 4), Some(8..9));
     }
 }

@@ -61,6 +61,18 @@ impl TrackClock {
         u64::try_from(ticks).ok()
     }
 
+    /// When the sample with `timestamp` would have arrived on an idle network, the inverse of
+    /// [`TrackClock::timestamp_at`]; `None` before the first packet.
+    pub fn instant_of(&self, timestamp: u64) -> Option<Instant> {
+        let at = self.media_nanos(timestamp) + self.current.min(self.previous);
+        let after = Duration::from_nanos(at.unsigned_abs());
+        if at < 0 {
+            self.epoch?.checked_sub(after)
+        } else {
+            self.epoch?.checked_add(after)
+        }
+    }
+
     fn restart(&mut self, now: Instant, timestamp: u64) {
         let elapsed = self.epoch.map_or(0, |epoch| nanos_between(epoch, now));
         self.window_start = now;
@@ -95,6 +107,8 @@ mod tests {
             clock.observe(arrival, first + 960 * packet);
             let there = clock.timestamp_at(arrival).unwrap();
             assert_eq!(there, first + 960 * packet + 48 * jitter);
+            let sent = start + Duration::from_millis(20 * packet);
+            assert_eq!(clock.instant_of(first + 960 * packet), Some(sent));
         }
     }
 
