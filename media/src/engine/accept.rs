@@ -116,7 +116,7 @@ impl Engine {
         match role {
             Role::Publish => tracks = self.publish(now, key, offer, &sections, &mut answers),
             Role::Listen(subscription) => {
-                self.listen(key, offer, &sections, subscription, &mut answers);
+                self.listen(now, key, offer, &sections, subscription, &mut answers);
                 match source {
                     Some(track) => self.attach(Subscriber { peer: key, slot: 0 }, track),
                     None => {
@@ -258,6 +258,8 @@ impl Engine {
             streams: Vec::<Inbound>::new(),
             nack,
             reference_time,
+            transport_sequence: None,
+            arrivals: None,
         }));
         self.next_tick.get_or_insert(now.mono + TICK);
         self.assign_room(room);
@@ -266,6 +268,7 @@ impl Engine {
 
     fn listen(
         &mut self,
+        now: &Now,
         key: usize,
         offer: &Offer,
         sections: &[usize],
@@ -291,16 +294,15 @@ impl Engine {
             );
             let slot = Slot::audio(section, forwarder, opus.nack);
             answers[section] = SectionAnswer::send(SentStream {
-                ssrc: slot.forwarder.ssrc(),
+                ssrc: slot.ssrc(),
                 rtx: None,
                 msid: slot.msid.clone(),
             });
             slots.push(slot);
         }
         self.peers[key].listening = Some(Box::new(Listening {
-            subscription,
-            excluded: Vec::new(),
             slots,
+            ..Listening::new(now.mono, subscription)
         }));
     }
 }

@@ -45,15 +45,19 @@ impl Engine {
         let (at, new) = match known {
             Some(at) => (at, false),
             None => {
+                // A source that replaces another goes on above its numbers.
+                let offset = match current {
+                    Some(_) => (entry.highest_seq | 0xFFFF) + 1,
+                    None => 0,
+                };
                 publishing.streams.push(Inbound {
-                    ssrc: header.ssrc,
-                    stats: ReceiveStats::new(OPUS_CLOCK),
-                    nack: NackGenerator::default(),
-                    // A source that replaces another goes on above its numbers.
-                    offset: match current {
-                        Some(_) => (entry.highest_seq | 0xFFFF) + 1,
-                        None => 0,
-                    },
+                    offset,
+                    nackable: publishing.nack,
+                    ..Inbound::new(
+                        header.ssrc,
+                        ReceiveStats::new(OPUS_CLOCK),
+                        NackGenerator::default(),
+                    )
                 });
                 *current = Some(header.ssrc);
                 (publishing.streams.len() - 1, true)
@@ -69,7 +73,7 @@ impl Engine {
         let seq = received.seq + stream.offset;
         let restarted = received.restarted || (new && stream.offset > 0);
         let mut reschedule = false;
-        if publishing.nack {
+        if stream.nackable {
             let before = stream.nack.next_at();
             if stream.nack.received(now.mono, received.seq) {
                 peer.counters.recovered += 1;

@@ -214,6 +214,16 @@ impl Engine {
             self.totals.unknown_stream += 1;
             return;
         };
+        if let (Some(id), Some(block)) = (publishing.transport_sequence, &header.extension)
+            && let Some(&[high, low]) = find(bytes, block, id)
+        {
+            let arrivals = publishing
+                .arrivals
+                .get_or_insert_with(|| Box::new(TransportArrivals::new(now.mono)));
+            let before = arrivals.next_at();
+            arrivals.received(now.mono, u16::from_be_bytes([high, low]));
+            reschedule = arrivals.next_at() != before;
+        }
         let stream = publishing.table.resolve(bytes, &header);
         let track = stream.and_then(|stream| publishing.tracks.get(&stream.section).copied());
         let (Some(stream), Some(track)) = (stream, track) else {
@@ -262,8 +272,9 @@ impl Engine {
         };
         peer.last_heard = now.mono;
         self.totals.rtcp_in += 1;
-        let sound = read_compound(&datagram[..len], |item| {
-            self.on_rtcp_item(now, key, item, out);
+        let compound = &datagram[..len];
+        let sound = read_compound(compound, |item| {
+            self.on_rtcp_item(now, key, compound, item, out);
         });
         if sound.is_err() {
             self.peers[key].counters.rejected += 1;
@@ -271,7 +282,14 @@ impl Engine {
         }
     }
 
-    fn on_rtcp_item(&mut self, now: &Now, key: usize, item: RtcpItem, out: &mut dyn Transmit) {
+    fn on_rtcp_item(
+        &mut self,
+        now: &Now,
+        key: usize,
+        compound: &[u8],
+        item: RtcpItem,
+        out: &mut dyn Transmit,
+    ) {
         let peer = &mut *self.peers[key];
         match item {
             RtcpItem::SenderReport { ssrc, ntp, .. } => {
@@ -281,15 +299,20 @@ impl Engine {
                 }
             }
             RtcpItem::Report(block) => {
+                let mut round_trips = None;
                 let slots = peer.listening.iter_mut().flat_map(|it| &mut it.slots);
-                for slot in slots.filter(|slot| slot.forwarder.ssrc() == block.ssrc) {
+                for slot in slots.filter(|slot| slot.ssrc() == block.ssrc) {
                     slot.lost = i64::from(block.total_lost);
                     slot.jitter = block.jitter;
                     if let Some(rtt) =
                         round_trip(now.ntp_middle(), block.last_sr, block.delay_since_last_sr)
                     {
                         peer.rtt.sample(rtt);
+                        round_trips = Some(rtt);
                     }
+                }
+                if let (Some(rtt), Some(listening)) = (round_trips, &mut peer.listening) {
+                    listening.estimator.on_round_trip(rtt);
                 }
             }
             RtcpItem::DelaySinceReference { ssrc, last, delay } => {
@@ -306,69 +329,17 @@ impl Engine {
                 media_ssrc,
                 first,
                 following,
-            } => self.resend(key, media_ssrc, first, following, out),
-            // Audio has no keyframes, and a source that leaves is replaced or closed by signalling.
-            RtcpItem::PictureLoss { .. } | RtcpItem::Bye { .. } => {}
-        }
-    }
-
-    /// Sends the packets of one NACK entry again, as far as they are kept and the budget goes.
-    fn resend(
-        &mut self,
-        key: usize,
-        media_ssrc: u32,
-        first: u16,
-        following: u16,
-        out: &mut dyn Transmit,
-    ) {
-        let peer = &mut *self.peers[key];
-        let (Some(to), Some(srtp), Some(listening)) =
-            (peer.ice.selected, &peer.srtp, &mut peer.listening)
-        else {
-            return;
-        };
-        let Some(slot) = listening
-            .slots
-            .iter_mut()
-            .find(|slot| slot.forwarder.ssrc() == media_ssrc && slot.nack)
-        else {
-            return;
-        };
-        let Some(track) = slot.track.map(|track| &self.tracks[track]) else {
-            return;
-        };
-        let Some(cache) = &track.cache else {
-            return;
-        };
-        let wanted = (0..=16u16)
-            .filter(|&bit| bit == 0 || following & (1 << (bit - 1)) != 0)
-            .map(|bit| first.wrapping_add(bit));
-        for seq in wanted {
-            peer.counters.nacks_received += 1;
-            let Some((seq, bytes)) = slot
-                .forwarder
-                .requested(seq)
-                .and_then(|seq| Some((seq, cache.get(seq)?)))
-            else {
-                continue;
-            };
-            let Ok(header) = Header::parse(bytes) else {
-                continue;
-            };
-            let Ok(payload) = header.payload(bytes) else {
-                continue;
-            };
-            let Some(packet) = track.packet(bytes, &header, payload, seq) else {
-                continue;
-            };
-            if let Some(len) = slot.forwarder.resend(&packet, &srtp.0, out.buffer()) {
-                out.send(len, to);
-                peer.counters.packets_out += 1;
-                peer.counters.bytes_out += len as u64;
-                peer.counters.retransmitted += 1;
-                self.totals.rtp_out += 1;
-                self.totals.retransmitted += 1;
+            } => self.resend(now, key, media_ssrc, (first, following), out),
+            RtcpItem::PictureLoss { media_ssrc } => self.picture_lost(now, key, media_ssrc),
+            RtcpItem::TransportFeedback(feedback) => {
+                if let (Some(listening), Some(feedback)) =
+                    (&mut peer.listening, feedback.of(compound))
+                {
+                    listening.estimator.on_feedback(now.mono, &feedback);
+                }
             }
+            // A source that leaves is replaced or closed by signalling.
+            RtcpItem::Bye { .. } => {}
         }
     }
 }

@@ -54,17 +54,18 @@ impl Engine {
             else {
                 continue;
             };
-            if !track.prominent && listening.subscription == Subscription::Tracks {
+            let slot = &mut listening.slots[subscriber.slot];
+            let left_out = !track.prominent || !slot.playing.enabled;
+            if left_out && listening.subscription == Subscription::Tracks {
                 continue;
             }
-            let slot = &mut listening.slots[subscriber.slot];
+            let Some(forwarder) = slot.audio_mut() else {
+                continue;
+            };
             if restarted {
-                slot.forwarder.restart();
+                forwarder.restart();
             }
-            let Some(len) = slot
-                .forwarder
-                .forward(now.mono, packet, &srtp.0, out.buffer())
-            else {
+            let Some(len) = forwarder.forward(now.mono, packet, &srtp.0, out.buffer()) else {
                 continue;
             };
             out.send(len, to);
@@ -75,16 +76,8 @@ impl Engine {
                 // The first report comes with the first packet, so that the listener can map its
                 // timestamps from the start.
                 slot.reported = true;
-                if let Some(at) = track.clock.timestamp_at(now.mono) {
-                    super::reports::send_sender_report(
-                        now,
-                        &slot.forwarder,
-                        at,
-                        cname,
-                        &mut srtp.0,
-                        to,
-                        out,
-                    );
+                if let Some(report) = slot.report(track, now.mono) {
+                    super::reports::send_sender_report(now, &report, cname, &mut srtp.0, to, out);
                 }
             }
         }

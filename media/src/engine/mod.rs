@@ -4,6 +4,7 @@
 //! so whatever happens on a network can be played through it in virtual time.
 
 mod accept;
+mod allocation;
 mod audio;
 mod close;
 mod control;
@@ -12,7 +13,9 @@ mod forwarding;
 mod negotiate;
 mod peer;
 mod reports;
+mod resend;
 mod room;
+mod slot;
 mod stats;
 mod timers;
 mod track;
@@ -23,6 +26,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use rand::rngs::StdRng;
 use rtc_dtls::config::HandshakeConfig;
 use slab::Slab;
@@ -31,6 +35,7 @@ pub use accept::{AcceptError, AcceptPeer, Accepted, Role, Subscription};
 pub use control::{IceRestartAnswer, TapFn, TrickleError};
 pub use negotiate::{MediaKind, Negotiated, Plan, Play, Published};
 pub use stats::{PeerStats, Totals, WorkerStats};
+pub use video::Playing;
 
 use crate::certificate::Certificate;
 use crate::dtls::DtlsFailure;
@@ -104,6 +109,31 @@ pub enum MediaEvent {
         /// The track.
         track: TrackId,
     },
+    /// Something came over a data channel.
+    Data {
+        /// Who sent it.
+        peer: PeerId,
+        /// The channel.
+        label: Arc<str>,
+        /// The message.
+        payload: Bytes,
+    },
+    /// A stream of video to a subscriber was paused for want of bandwidth, or goes on.
+    StreamPaused {
+        /// The subscriber.
+        peer: PeerId,
+        /// The track.
+        track: TrackId,
+        /// Whether it is paused now.
+        paused: bool,
+    },
+    /// The highest layer of a track of video that any subscriber wants changed.
+    LayerWanted {
+        /// The track.
+        track: TrackId,
+        /// The layer, low to high; nobody wants the track if there is none.
+        layer: Option<u8>,
+    },
     /// The set of speakers of a room or their levels changed. At most every 100 ms.
     Levels {
         /// The room.
@@ -134,6 +164,8 @@ pub struct Engine {
     rooms: HashMap<RoomId, Room>,
     timers: Timers,
     next_tick: Option<Instant>,
+    /// When bandwidth is allocated next; at the next tick if there is none.
+    next_allocation: Option<Instant>,
     events: VecDeque<MediaEvent>,
     totals: Totals,
     serial: u64,
@@ -167,6 +199,7 @@ impl Engine {
             rooms: HashMap::new(),
             timers: Timers::default(),
             next_tick: None,
+            next_allocation: None,
             events: VecDeque::new(),
             totals: Totals::default(),
             serial: 0,

@@ -10,17 +10,20 @@ use std::collections::HashMap;
 use rand::Rng;
 
 use super::accept::{AcceptError, TICK, table_section};
-use super::peer::{Listening, Slot};
+use super::peer::Listening;
+use super::slot::Slot;
 use super::track::{Origin, Subscriber, Track};
 use super::{Engine, Subscription};
 use crate::clock::Now;
 use crate::ids::{PeerId, RoomId, TrackId};
+use crate::rtp::extension::Extension;
 use crate::rtp::forward::Forwarder;
 use crate::sdp::answer::{
     MediaAnswer, Preference, SectionAnswer, SentStream, write_answer, write_offer,
 };
 use crate::sdp::offer::{Offer, Section, SectionKind};
 use crate::sdp::ours;
+use crate::video::forward::{FirstNumbers, VideoForwarder};
 
 /// What a client should hear and see of a track.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,7 +104,7 @@ impl Engine {
             }
         };
         let published = self.receive_from(now, key, &offer.sections, &plan.receives);
-        let (played, missing) = self.play_to(key, &offer.sections, &plan.plays);
+        let (played, missing) = self.play_to(now, key, &offer.sections, &plan.plays);
         let answers: Vec<SectionAnswer> = offer
             .sections
             .iter()
@@ -155,7 +158,7 @@ impl Engine {
             }
         };
         let mut sections = std::mem::take(&mut self.peers[key].sections);
-        let (mut played, (audios, videos)) = self.play_to(key, &sections, plays);
+        let (mut played, (audios, videos)) = self.play_to(now, key, &sections, plays);
         if audios + videos > 0 {
             for _ in 0..audios {
                 sections.push(ours::audio_section(sections.len()));
@@ -163,7 +166,7 @@ impl Engine {
             for _ in 0..videos {
                 sections.push(ours::video_section(sections.len()));
             }
-            played = self.play_to(key, &sections, plays).0;
+            played = self.play_to(now, key, &sections, plays).0;
         }
         let described: Vec<(Section, SectionAnswer)> = sections
             .iter()
@@ -254,6 +257,9 @@ impl Engine {
                 kind,
             });
         }
+        publishing.transport_sequence = sections
+            .iter()
+            .find_map(|section| section.extensions.get(Extension::TransportSequence));
         publishing
             .table
             .apply(sections.iter().map(table_section).collect());
@@ -291,6 +297,7 @@ impl Engine {
     /// how many sections of audio and video there are too few.
     fn play_to(
         &mut self,
+        now: &Now,
         key: usize,
         sections: &[Section],
         plays: &[Play],
@@ -299,13 +306,9 @@ impl Engine {
             .iter()
             .filter_map(|play| Some((*self.track_by_id.get(&play.track)?, play)))
             .collect();
-        let listening = self.peers[key].listening.get_or_insert_with(|| {
-            Box::new(Listening {
-                subscription: Subscription::Tracks,
-                excluded: Vec::new(),
-                slots: Vec::new(),
-            })
-        });
+        let listening = self.peers[key]
+            .listening
+            .get_or_insert_with(|| Box::new(Listening::new(now.mono, Subscription::Tracks)));
         let count = listening.slots.len();
         let mut resting = Vec::new();
         for slot in 0..count {
@@ -407,6 +410,20 @@ impl Engine {
                 );
                 forwarder.set_red(opus.red);
                 Some(Slot::audio(at, forwarder, opus.nack))
+            }
+            SectionKind::Video(formats) => {
+                let rtx = formats.iter().any(|format| format.rtx.is_some());
+                let forwarder = VideoForwarder::new(
+                    self.random.random(),
+                    rtx.then(|| self.random.random()),
+                    section.extensions,
+                    FirstNumbers {
+                        seq: self.random.random(),
+                        timestamp: self.random.random(),
+                        rtx_seq: self.random.random(),
+                    },
+                );
+                Some(Slot::video(at, forwarder, formats))
             }
             _ => None,
         }

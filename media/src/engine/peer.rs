@@ -6,19 +6,25 @@ use std::time::{Duration, Instant};
 
 use super::PeerStats;
 use super::accept::Subscription;
+use super::allocation::Allocation;
+use super::slot::Slot;
+use crate::bwe::BandwidthEstimator;
 use crate::dtls::Dtls;
 use crate::ids::{PeerId, RoomId};
-use crate::rtp::OPUS_CLOCK;
-use crate::rtp::forward::Forwarder;
+use crate::rtcp::transport_arrivals::TransportArrivals;
 use crate::rtp::nack::NackGenerator;
 use crate::rtp::receive::ReceiveStats;
 use crate::rtp::ssrc_table::SsrcTable;
 use crate::sdp::section::Section;
 use crate::srtp::{Protect, Unprotect};
 use crate::stun::ice_lite::IceCredentials;
+use crate::video::keyframes::{KEYFRAME_INTERVAL, KeyframeRequests};
 
 /// Paths of one peer that are remembered; a phone with two networks and two families has four.
 pub(super) const MAX_ADDRESSES: usize = 8;
+
+/// What the way to a peer is taken to carry before it is measured, in bits a second.
+const START_BPS: u64 = 1_000_000;
 
 /// A longer answer to a DTLS flight is a retransmission.
 const MAX_HANDSHAKE_SAMPLE: Duration = Duration::from_millis(500);
@@ -104,6 +110,10 @@ pub(super) struct Publishing {
     pub(super) streams: Vec<Inbound>,
     pub(super) nack: bool,
     pub(super) reference_time: bool,
+    /// Id of the transport-wide sequence number.
+    pub(super) transport_sequence: Option<u8>,
+    /// Transport-wide numbers of what came, once any did.
+    pub(super) arrivals: Option<Box<TransportArrivals>>,
 }
 
 /// One SSRC that a peer sends.
@@ -111,58 +121,45 @@ pub(super) struct Inbound {
     pub(super) ssrc: u32,
     pub(super) stats: ReceiveStats,
     pub(super) nack: NackGenerator,
+    /// Whether the peer answers NACKs for it.
+    pub(super) nackable: bool,
+    pub(super) keyframes: KeyframeRequests,
     /// Added to this stream's numbers to get the track's.
     pub(super) offset: u64,
 }
 
-/// What a peer hears.
+impl Inbound {
+    pub(super) fn new(ssrc: u32, stats: ReceiveStats, nack: NackGenerator) -> Inbound {
+        Inbound {
+            ssrc,
+            stats,
+            nack,
+            nackable: false,
+            keyframes: KeyframeRequests::new(KEYFRAME_INTERVAL),
+            offset: 0,
+        }
+    }
+}
+
+/// What a peer hears and sees.
 pub(super) struct Listening {
     pub(super) subscription: Subscription,
     /// Publishers this peer does not want to hear, itself foremost.
     pub(super) excluded: Vec<PeerId>,
     pub(super) slots: Vec<Slot>,
+    /// What the way to the peer can take.
+    pub(super) estimator: BandwidthEstimator,
+    pub(super) allocation: Allocation,
 }
 
-/// One stream to a listener.
-pub(super) struct Slot {
-    /// Index of the media section that carries it.
-    pub(super) section: usize,
-    pub(super) forwarder: Forwarder,
-    pub(super) track: Option<usize>,
-    pub(super) nack: bool,
-    pub(super) reported: bool,
-    pub(super) lost: i64,
-    pub(super) jitter: u32,
-    /// Stream and track ids of `a=msid`.
-    pub(super) msid: (String, String),
-    /// Whether the peer's last description has something in the section.
-    pub(super) described: bool,
-}
-
-impl Slot {
-    /// The source of the stream.
-    pub(super) fn ssrc(&self) -> u32 {
-        self.forwarder.ssrc()
-    }
-
-    /// The source of its retransmissions.
-    pub(super) fn rtx_ssrc(&self) -> Option<u32> {
-        None
-    }
-
-    /// A slot for audio.
-    pub(super) fn audio(section: usize, forwarder: Forwarder, nack: bool) -> Slot {
-        Slot {
-            section,
-            forwarder,
-            track: None,
-            nack,
-            reported: false,
-            lost: 0,
-            jitter: 0,
-            // One stream id each, so that browsers do not delay slots to synchronise them.
-            msid: (format!("hive-{section}"), format!("audio-{section}")),
-            described: false,
+impl Listening {
+    pub(super) fn new(now: Instant, subscription: Subscription) -> Listening {
+        Listening {
+            subscription,
+            excluded: Vec::new(),
+            slots: Vec::new(),
+            estimator: BandwidthEstimator::new(now, START_BPS),
+            allocation: Allocation::default(),
         }
     }
 }
@@ -188,17 +185,29 @@ impl Peer {
         let nacks = self
             .publishing
             .iter()
-            .filter(|publishing| publishing.nack)
             .flat_map(|publishing| &publishing.streams)
-            .filter_map(|stream| stream.nack.next_at());
-        for at in nacks.chain(self.dtls.next_at()).chain(self.next_report) {
+            .flat_map(|stream| [stream.nack.next_at(), stream.keyframes.next_at()])
+            .flatten();
+        let feedback = self
+            .publishing
+            .iter()
+            .filter_map(|publishing| publishing.arrivals.as_ref()?.next_at());
+        let probes = self
+            .listening
+            .iter()
+            .filter_map(|listening| listening.estimator.next_at());
+        for at in nacks
+            .chain(feedback)
+            .chain(probes)
+            .chain(self.dtls.next_at())
+            .chain(self.next_report)
+        {
             due = due.min(at);
         }
         due
     }
 
     pub(super) fn stats(&self, now: Instant) -> PeerStats {
-        let ms = |ticks: u32| f64::from(ticks) * 1000.0 / f64::from(OPUS_CLOCK);
         let inbound = || self.publishing.iter().flat_map(|it| &it.streams);
         let slots = || self.listening.iter().flat_map(|it| &it.slots);
         let counters = &self.counters;
@@ -216,7 +225,7 @@ impl Peer {
             jitter_in_ms: inbound()
                 .map(|stream| stream.stats.jitter().as_secs_f64() * 1000.0)
                 .fold(0.0, f64::max),
-            jitter_out_ms: slots().map(|slot| ms(slot.jitter)).fold(0.0, f64::max),
+            jitter_out_ms: slots().map(Slot::jitter_ms).fold(0.0, f64::max),
             rtt_ms: self.rtt.estimate().map(|rtt| rtt.as_secs_f64() * 1000.0),
             nacks_sent: counters.nacks_sent,
             nacks_received: counters.nacks_received,

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use rand::Rng;
 
 use super::accept::TICK;
+use super::slot::SentReport;
 use super::timers::Entry;
 use super::{CloseReason, Engine, Transmit};
 use crate::clock::Now;
 use crate::rtcp::write::Compound;
-use crate::rtp::forward::Forwarder;
 use crate::srtp::{MAX_RTCP_TRAILER, Protect};
 
 /// Time between two reports to one peer, give or take a tenth.
@@ -39,19 +39,15 @@ fn send_compound(
 /// Tells a subscriber which of its timestamps belongs to `now`.
 pub(super) fn send_sender_report(
     now: &Now,
-    forwarder: &Forwarder,
-    track_timestamp: u64,
+    report: &SentReport,
     cname: &str,
     protect: &mut Protect,
     to: SocketAddr,
     out: &mut dyn Transmit,
 ) {
-    let Some(timestamp) = forwarder.timestamp_of(track_timestamp) else {
-        return;
-    };
     send_compound(protect, to, out, |compound| {
-        compound.sender_report(forwarder.ssrc(), now.ntp(), timestamp, forwarder.sent());
-        compound.cname(forwarder.ssrc(), cname);
+        compound.sender_report(report.ssrc, now.ntp(), report.timestamp, report.sent);
+        compound.cname(report.ssrc, cname);
     });
 }
 
@@ -79,6 +75,7 @@ impl Engine {
         }
         if self.next_tick.is_some_and(|at| at <= now.mono) {
             self.tick_rooms();
+            self.allocate(now);
             let published = self.rooms.values().any(|room| !room.tracks.is_empty());
             self.next_tick = published.then_some(now.mono + TICK);
         }
@@ -114,6 +111,9 @@ impl Engine {
             }
         }
         self.send_nacks(now, key, out);
+        self.send_keyframe_requests(now, key, out);
+        self.send_transport_feedback(now, key, out);
+        self.send_probes(now, key, out);
         if self.peers[key].next_report.is_some_and(|at| at <= now.mono) {
             self.send_reports(now, key, out);
             let interval = REPORT_INTERVAL.mul_f64(self.random.random_range(0.9..1.1));
@@ -129,11 +129,8 @@ impl Engine {
         else {
             return;
         };
-        if !publishing.nack {
-            return;
-        }
         let rtt = peer.rtt.estimate();
-        for stream in &mut publishing.streams {
+        for stream in publishing.streams.iter_mut().filter(|it| it.nackable) {
             let mut missing = [0u16; MAX_NACKS];
             let mut count = 0;
             stream.nack.poll(now.mono, rtt, |seq| {
@@ -167,10 +164,9 @@ impl Engine {
         if let Some(listening) = &mut peer.listening {
             for slot in &mut listening.slots {
                 let Some(track) = slot.track else { continue };
-                let Some(at) = tracks[track].clock.timestamp_at(now.mono) else {
-                    continue;
-                };
-                send_sender_report(now, &slot.forwarder, at, cname, &mut srtp.0, to, out);
+                if let Some(report) = slot.report(&tracks[track], now.mono) {
+                    send_sender_report(now, &report, cname, &mut srtp.0, to, out);
+                }
             }
         }
         let ssrc = peer.report_ssrc;

@@ -2,7 +2,9 @@
 
 use super::accept::Subscription;
 use super::peer::Peer;
+use super::slot::Stream;
 use super::track::{Origin, Subscriber, Track};
+use super::video::Playing;
 use super::{Engine, MediaEvent};
 use crate::ids::{RoomId, TrackId};
 use crate::rtp::speakers::Speakers;
@@ -30,7 +32,7 @@ fn set_prominent(track: &mut Track, peers: &mut Slab<Box<Peer>>, prominent: bool
             && listening.subscription == Subscription::Tracks
         {
             // What was left out meanwhile must not look like loss.
-            listening.slots[subscriber.slot].forwarder.restart();
+            listening.slots[subscriber.slot].restart_audio();
         }
     }
 }
@@ -120,11 +122,18 @@ impl Engine {
         let entry = &mut self.tracks[track];
         slot.track = Some(track);
         slot.reported = false;
-        slot.forwarder.attach(&entry.extensions);
+        slot.playing = Playing::FULL;
         if slot.nack {
             entry.keep_packets();
         }
         entry.subscribers.push(subscriber);
+        match &mut slot.stream {
+            Stream::Audio(forwarder) => forwarder.attach(&entry.extensions),
+            Stream::Video(video) => {
+                video.playing = Playing::FULL;
+                self.attach_video(subscriber, track);
+            }
+        }
     }
 
     /// Takes the track away from a slot.

@@ -1,35 +1,521 @@
-//! Tracks of video.
+//! Tracks of video: what comes in, and who is sent what of it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::datagram::Incoming;
-use super::{Engine, Transmit};
+use super::peer::Inbound;
+use super::track::{Origin, Subscriber};
+use super::{Engine, MediaEvent, Transmit};
 use crate::clock::Now;
+use crate::ids::TrackId;
+use crate::rtp::cache::PacketCache;
+use crate::rtp::extension::ExtensionIds;
+use crate::rtp::forward::TrackPacket;
+use crate::rtp::header::Header;
+use crate::rtp::meter::Meter;
+use crate::rtp::nack::NackGenerator;
+use crate::rtp::receive::ReceiveStats;
+use crate::rtp::sequence::ExtendTimestamp;
+use crate::rtp::track_clock::TrackClock;
 use crate::sdp::formats::VideoFormat;
+use crate::video::CACHED_PACKETS;
+use crate::video::codec::{VIDEO_CLOCK, VideoCodec};
+use crate::video::forward::{VideoPacket, VideoStreamFormat};
+use crate::video::inspect::Inspector;
+use crate::video::layers::Layering;
+
+/// Most layers whose rates are measured.
+const MAX_LAYERS: usize = 3;
 
 /// What a track of video has besides what any has.
 pub(super) struct VideoTrack {
     formats: Vec<VideoFormat>,
-    rids: Vec<Box<str>>,
+    /// The payload type of what came last.
+    payload_type: Option<u8>,
+    /// Low to high; one if it is no simulcast.
+    pub(super) streams: Vec<SimulcastStream>,
+    /// Rates of the layers: of the streams of simulcast, or of the spatial layers of the only stream.
+    meters: [Meter; MAX_LAYERS],
+    /// The highest layer that anybody wants, as it was told last.
+    pub(super) wanted: Option<Option<u8>>,
+}
+
+/// One stream of a simulcast track.
+pub(super) struct SimulcastStream {
+    /// The source that carries it now.
+    pub(super) ssrc: Option<u32>,
+    inspector: Option<Inspector>,
+    pub(super) cache: PacketCache,
+    timestamps: ExtendTimestamp,
+    pub(super) clock: TrackClock,
+    highest_seq: u64,
 }
 
 impl VideoTrack {
-    pub(super) fn new(formats: &[VideoFormat], rids: &[Box<str>], _now: Instant) -> VideoTrack {
+    pub(super) fn new(formats: &[VideoFormat], rids: &[Box<str>], now: Instant) -> VideoTrack {
+        let stream = || SimulcastStream {
+            ssrc: None,
+            inspector: None,
+            cache: PacketCache::new(CACHED_PACKETS),
+            timestamps: ExtendTimestamp::default(),
+            clock: TrackClock::new(VIDEO_CLOCK, now),
+            highest_seq: 0,
+        };
         VideoTrack {
             formats: formats.to_vec(),
-            rids: rids.to_vec(),
+            payload_type: None,
+            streams: (0..rids.len().max(1)).map(|_| stream()).collect(),
+            meters: [Meter::default(); MAX_LAYERS],
+            wanted: None,
+        }
+    }
+
+    /// The format of what is sent now.
+    pub(super) fn format(&self) -> Option<&VideoFormat> {
+        let payload_type = self.payload_type?;
+        let mut formats = self.formats.iter();
+        formats.find(|format| format.payload_type == payload_type)
+    }
+
+    /// What the layers are.
+    pub(super) fn layering(&self) -> Layering {
+        let layered = self
+            .format()
+            .is_some_and(|format| matches!(format.codec, VideoCodec::Vp9 | VideoCodec::Av1));
+        if self.streams.len() == 1 && layered {
+            Layering::Svc
+        } else {
+            Layering::Simulcast
+        }
+    }
+
+    /// Bits a second of each layer that is sent now, with all that it needs of those below.
+    pub(super) fn rates(&self, now: Instant) -> [Option<u64>; MAX_LAYERS] {
+        let mut rates = self.meters.map(|meter| meter.rate(now));
+        if self.layering() == Layering::Svc {
+            let mut sum = 0;
+            for rate in rates.iter_mut().flatten() {
+                sum += *rate;
+                *rate = sum;
+            }
+        }
+        rates
+    }
+
+    /// How a subscriber that takes `formats` is sent the track, if it can be.
+    pub(super) fn format_for(&self, formats: &[VideoFormat]) -> Option<VideoStreamFormat> {
+        let ours = self.format()?;
+        let theirs = formats.iter().find(|format| format.decodes(ours))?;
+        Some(VideoStreamFormat {
+            codec: ours.codec,
+            payload_type: theirs.payload_type,
+            rtx_payload_type: theirs.rtx,
+        })
+    }
+}
+
+impl Engine {
+    /// Takes an authentic packet of a track of video; a retransmission is made what it repeats.
+    pub(super) fn on_video(
+        &mut self,
+        now: &Now,
+        incoming: &Incoming<'_>,
+        packet: &mut [u8],
+        out: &mut dyn Transmit,
+    ) {
+        let stream = usize::from(incoming.stream.layer);
+        if !incoming.stream.repair {
+            self.on_video_packet(now, incoming, packet, false, out);
+            return;
+        }
+        let video = self.tracks[incoming.track].video.as_deref();
+        let repaired = video.and_then(|video| {
+            let rtx = incoming.header.payload_type;
+            let format = video
+                .formats
+                .iter()
+                .find(|format| format.rtx == Some(rtx))?;
+            Some((video.streams.get(stream)?.ssrc?, format.payload_type))
+        });
+        let Some((ssrc, payload_type)) = repaired else {
+            self.totals.unknown_stream += 1;
+            return;
+        };
+        // Padding that probes for bandwidth repeats nothing.
+        let Some(original) = unwrap_rtx(packet, incoming.header, ssrc, payload_type) else {
+            return;
+        };
+        let Ok(header) = Header::parse(original) else {
+            return;
+        };
+        let incoming = Incoming {
+            header: &header,
+            ..*incoming
+        };
+        self.on_video_packet(now, &incoming, original, true, out);
+    }
+
+    fn on_video_packet(
+        &mut self,
+        now: &Now,
+        incoming: &Incoming<'_>,
+        bytes: &[u8],
+        repaired: bool,
+        out: &mut dyn Transmit,
+    ) {
+        let &Incoming {
+            key,
+            track,
+            stream,
+            header,
+        } = incoming;
+        let at = usize::from(stream.layer);
+        let peer = &mut *self.peers[key];
+        let entry = &mut self.tracks[track];
+        let (id, extensions) = (entry.id, entry.extensions);
+        let (Some(publishing), Some(video), Ok(payload)) = (
+            peer.publishing.as_deref_mut(),
+            entry.video.as_deref_mut(),
+            header.payload(bytes),
+        ) else {
+            return;
+        };
+        let known = video
+            .formats
+            .iter()
+            .any(|format| format.payload_type == header.payload_type);
+        let Some(simulcast) = video.streams.get_mut(at).filter(|_| known) else {
+            self.totals.unknown_stream += 1;
+            return;
+        };
+        let nackable = video
+            .formats
+            .iter()
+            .any(|format| format.payload_type == header.payload_type && format.nack);
+        let found = publishing
+            .streams
+            .iter()
+            .position(|inbound| inbound.ssrc == header.ssrc);
+        let (inbound, new) = match found {
+            Some(found) => (found, false),
+            // Nothing can be repeated of what never came.
+            None if repaired => return,
+            None => {
+                // A source that replaces another goes on above its numbers.
+                let offset = match simulcast.ssrc {
+                    Some(_) => (simulcast.highest_seq | 0xFFFF) + 1,
+                    None => 0,
+                };
+                publishing.streams.push(Inbound {
+                    offset,
+                    nackable,
+                    ..Inbound::new(
+                        header.ssrc,
+                        ReceiveStats::new(VIDEO_CLOCK),
+                        NackGenerator::video(),
+                    )
+                });
+                simulcast.ssrc = Some(header.ssrc);
+                (publishing.streams.len() - 1, true)
+            }
+        };
+        if simulcast.ssrc != Some(header.ssrc) {
+            self.totals.unknown_stream += 1;
+            return;
+        }
+        let inbound = &mut publishing.streams[inbound];
+        let received = match repaired {
+            true => inbound.stats.repaired(header.seq),
+            false => inbound
+                .stats
+                .receive(now.mono, header.seq, header.timestamp),
+        };
+        let seq = received.seq + inbound.offset;
+        let restarted = received.restarted || (new && inbound.offset > 0);
+        let mut reschedule = false;
+        if nackable {
+            let before = inbound.nack.next_at();
+            if inbound.nack.received(now.mono, received.seq) {
+                peer.counters.recovered += 1;
+                self.totals.recovered += 1;
+            }
+            reschedule = before.is_none() && inbound.nack.next_at().is_some();
+        }
+        let changed = video.payload_type.replace(header.payload_type) != Some(header.payload_type);
+        let codec = video
+            .formats
+            .iter()
+            .find(|format| format.payload_type == header.payload_type)
+            .map(|format| format.codec);
+        if changed {
+            for stream in &mut video.streams {
+                stream.inspector = codec.map(|codec| Inspector::new(codec, &extensions));
+            }
+        }
+        let layering = video.layering();
+        let simulcast = &mut video.streams[at];
+        let Some(inspector) = simulcast.inspector.as_mut() else {
+            return;
+        };
+        let rtp = TrackPacket {
+            bytes,
+            header,
+            payload,
+            primary: None,
+            seq,
+        };
+        let info = inspector.inspect(&rtp);
+        let layer = match layering {
+            Layering::Simulcast => at,
+            Layering::Svc => usize::from(info.spatial),
+        };
+        if !repaired {
+            let timestamp = simulcast.timestamps.extend(header.timestamp);
+            simulcast.clock.observe(now.mono, timestamp);
+            if let Some(meter) = video.meters.get_mut(layer) {
+                meter.add(now.mono, bytes.len());
+            }
+        }
+        if info.keyframe {
+            inbound.keyframes.received();
+        }
+        let simulcast = &mut video.streams[at];
+        let timestamp = simulcast.timestamps.extend(header.timestamp);
+        simulcast.highest_seq = simulcast.highest_seq.max(seq);
+        simulcast.cache.insert(seq, bytes);
+        let captured = simulcast.clock.instant_of(timestamp).unwrap_or(now.mono);
+        let packet = VideoPacket {
+            rtp,
+            stream: stream.layer,
+            info,
+            captured,
+        };
+        if !entry.started {
+            entry.started = true;
+            self.events.push_back(MediaEvent::TrackStarted {
+                peer: peer.id,
+                track: id,
+            });
+        }
+        if changed {
+            self.reformat(track);
+        }
+        if reschedule {
+            self.schedule(key);
+        }
+        self.publish_video(now, track, &packet, restarted, out);
+    }
+
+    /// Sends a packet of video to the subscribers whose layers it is of.
+    fn publish_video(
+        &mut self,
+        now: &Now,
+        key: usize,
+        packet: &VideoPacket<'_>,
+        restarted: bool,
+        out: &mut dyn Transmit,
+    ) {
+        let Engine {
+            tracks,
+            peers,
+            totals,
+            cname,
+            ..
+        } = self;
+        let track = &tracks[key];
+        let mut keyframes = 0u8;
+        for subscriber in &track.subscribers {
+            let peer = &mut *peers[subscriber.peer];
+            let (Some(to), Some(srtp), Some(listening)) =
+                (peer.ice.selected, &mut peer.srtp, &mut peer.listening)
+            else {
+                continue;
+            };
+            let estimator = &mut listening.estimator;
+            let slot = &mut listening.slots[subscriber.slot];
+            let Some(video) = slot.video_mut() else {
+                continue;
+            };
+            if restarted {
+                video.forwarder.restart(packet.stream);
+            }
+            let buffer = out.buffer();
+            let sent = video.forwarder.forward(
+                packet,
+                || estimator.on_sent(now.mono, packet.rtp.bytes.len()),
+                &srtp.0,
+                buffer,
+            );
+            if let Some(stream) = video.forwarder.wants_keyframe() {
+                keyframes |= 1 << stream.min(7);
+            }
+            let Some(len) = sent else { continue };
+            out.send(len, to);
+            peer.counters.packets_out += 1;
+            peer.counters.bytes_out += len as u64;
+            totals.rtp_out += 1;
+            if !slot.reported {
+                slot.reported = true;
+                if let Some(report) = slot.report(track, now.mono) {
+                    super::reports::send_sender_report(now, &report, cname, &mut srtp.0, to, out);
+                }
+            }
+        }
+        for stream in 0..8 {
+            if keyframes & (1 << stream) != 0 {
+                self.want_keyframe(now.mono, key, stream);
+            }
+        }
+    }
+
+    /// Asks the publisher of a track for a keyframe of one of its streams, unless it was asked just
+    /// now.
+    pub(super) fn want_keyframe(&mut self, now: Instant, track: usize, stream: u8) {
+        let entry = &self.tracks[track];
+        let ssrc = entry
+            .video
+            .as_ref()
+            .and_then(|video| video.streams.get(usize::from(stream))?.ssrc);
+        let (Origin::Peer { key, .. }, Some(ssrc)) = (entry.origin, ssrc) else {
+            return;
+        };
+        let publishing = self.peers[key].publishing.as_deref_mut();
+        let inbound = publishing
+            .and_then(|publishing| publishing.streams.iter_mut().find(|it| it.ssrc == ssrc));
+        if let Some(inbound) = inbound
+            && inbound.keyframes.next_at().is_none()
+        {
+            inbound.keyframes.request(now);
+            self.schedule(key);
+        }
+    }
+
+    /// Tells all subscribers of a track of video in which format it comes now.
+    fn reformat(&mut self, track: usize) {
+        for subscriber in self.tracks[track].subscribers.clone() {
+            self.attach_video(subscriber, track);
+        }
+    }
+
+    /// Puts a track of video behind a slot, as far as its format is known.
+    pub(super) fn attach_video(&mut self, subscriber: Subscriber, track: usize) {
+        let entry = &self.tracks[track];
+        let extensions: &ExtensionIds = &entry.extensions;
+        let (Some(track), Some(listening)) = (
+            entry.video.as_deref(),
+            self.peers[subscriber.peer].listening.as_deref_mut(),
+        ) else {
+            return;
+        };
+        let Some(video) = listening.slots[subscriber.slot].video_mut() else {
+            return;
+        };
+        if let Some(format) = track.format_for(&video.formats) {
+            video.forwarder.attach(extensions, format, track.layering());
+        }
+        video.retarget(track.streams.len() as u8);
+    }
+}
+
+/// Makes a retransmission (RFC 4588) the packet that it repeats, in place; `None` if it repeats
+/// nothing.
+fn unwrap_rtx<'a>(
+    packet: &'a mut [u8],
+    header: &Header,
+    ssrc: u32,
+    payload_type: u8,
+) -> Option<&'a mut [u8]> {
+    if header.payload(packet).ok()?.len() < 2 {
+        return None;
+    }
+    let original = [packet[header.len], packet[header.len + 1]];
+    packet.copy_within(..header.len, 2);
+    let packet = &mut packet[2..];
+    packet[1] = packet[1] & 0x80 | payload_type;
+    packet[2..4].copy_from_slice(&original);
+    packet[8..12].copy_from_slice(&ssrc.to_be_bytes());
+    Some(packet)
+}
+
+/// How a subscriber wants a track of video.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Playing {
+    /// Whether it is sent at all.
+    pub enabled: bool,
+    /// The highest layer wanted, low to high.
+    pub layer: u8,
+    /// The most frames a second wanted.
+    pub frames_per_second: Option<u32>,
+    /// 1 matters most; 0 is unset.
+    pub priority: u32,
+}
+
+impl Playing {
+    /// Everything there is.
+    pub const FULL: Playing = Playing {
+        enabled: true,
+        layer: u8::MAX,
+        frames_per_second: None,
+        priority: 0,
+    };
+    /// Nothing.
+    pub const OFF: Playing = Playing {
+        enabled: false,
+        ..Playing::FULL
+    };
+
+    /// The highest temporal layer wanted, of streams of 30 frames a second whose layers halve it.
+    pub(super) fn temporal(&self) -> u8 {
+        match self.frames_per_second {
+            Some(..=8) => 0,
+            Some(..=16) => 1,
+            _ => u8::MAX,
         }
     }
 }
 
 impl Engine {
-    /// Takes an authentic packet of a track of video.
-    pub(super) fn on_video(
+    /// Sets how a client is sent a track that was negotiated.
+    pub fn set_playing(
         &mut self,
-        _now: &Now,
-        _incoming: &Incoming<'_>,
-        _packet: &mut [u8],
-        _out: &mut dyn Transmit,
+        now: &Now,
+        peer: crate::ids::PeerId,
+        track: TrackId,
+        playing: Playing,
     ) {
+        let (Some(&key), Some(&track)) = (self.by_id.get(&peer), self.track_by_id.get(&track))
+        else {
+            return;
+        };
+        let Some(listening) = self.peers[key].listening.as_deref_mut() else {
+            return;
+        };
+        let Some(slot) = listening
+            .slots
+            .iter_mut()
+            .find(|slot| slot.track == Some(track))
+        else {
+            return;
+        };
+        let was = std::mem::replace(&mut slot.playing, playing);
+        if let Some(video) = slot.video_mut() {
+            let streams = self.tracks[track]
+                .video
+                .as_ref()
+                .map_or(1, |video| video.streams.len());
+            video.playing = playing;
+            video.retarget(streams as u8);
+            let wants = video.forwarder.wants_keyframe();
+            if let Some(stream) = wants {
+                self.want_keyframe(now.mono, track, stream);
+            }
+        } else if playing.enabled && !was.enabled {
+            slot.restart_audio();
+        }
+        self.next_allocation = None;
     }
 }
+
+/// How long the highest wanted layer has to be lower before a publisher is told, as a subscriber may
+/// just have scrolled past.
+pub(super) const LOWER_AFTER: Duration = Duration::from_secs(3);

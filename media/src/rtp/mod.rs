@@ -4,6 +4,7 @@ pub mod cache;
 pub mod extension;
 pub mod forward;
 pub mod header;
+pub mod meter;
 pub mod nack;
 pub mod receive;
 pub mod red;
