@@ -3,9 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::codec::{PacketInfo, VideoCodec};
+use super::codec::VideoCodec;
 use super::descriptor::{Descriptor, Picture};
 use super::layers::{Choice, Layer, Layering, Selector};
+use super::packet::{SentAs, VideoPacket};
 use super::pictures::Pictures;
 use super::renumber::Renumber;
 use super::sent::{Record, Sent};
@@ -36,30 +37,6 @@ pub struct FirstNumbers {
     pub timestamp: u32,
     /// Sequence number of the retransmission stream.
     pub rtx_seq: u16,
-}
-
-/// A decrypted packet of a video track, as all its subscribers see it.
-#[derive(Clone, Copy, Debug)]
-pub struct VideoPacket<'a> {
-    /// The packet, and its extended number in its simulcast stream.
-    pub rtp: TrackPacket<'a>,
-    /// Index of its simulcast stream, low to high; 0 if there is only one.
-    pub stream: u8,
-    /// What it is, by the stream's [`Inspector`](super::inspect::Inspector).
-    pub info: PacketInfo,
-    /// When its frame was captured, on a clock common to all streams: what
-    /// [`TrackClock::instant_of`](crate::rtp::track_clock::TrackClock::instant_of) says.
-    pub captured: Instant,
-}
-
-/// A packet to be sent again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SentAs {
-    /// Index of the simulcast stream it is of.
-    pub stream: u8,
-    /// Its extended number in that stream.
-    pub track_seq: u64,
-    seq: u64,
 }
 
 /// Packets and payload octets sent, as sender reports count them (RFC 3550 §6.4.1).
@@ -171,6 +148,10 @@ impl VideoForwarder {
     ///
     /// `transport` is called for the transport-wide number, only if the packet is sent and carries
     /// one. `out` needs room for the packet and 80 bytes more.
+    ///
+    /// A packet that changes [`VideoForwarder::current`] to another stream may not be the newest of
+    /// it, since the first one of a keyframe may be lost and come late. Those after it were ignored
+    /// until then, and should be handed in again.
     pub fn forward(
         &mut self,
         packet: &VideoPacket<'_>,
@@ -289,22 +270,13 @@ impl VideoForwarder {
         let behind = (newest as u16).wrapping_sub(seq);
         let seq = newest.checked_sub(u64::from(behind))?;
         let record = self.sent.request(now, seq, rtt)?;
-        Some(SentAs {
-            stream: record.stream,
-            track_seq: record.track_seq,
-            seq,
-        })
+        Some(record.named(seq))
     }
 
     /// The packet sent `back` packets before the newest, to be sent again as a probe of bandwidth.
     pub fn recent(&self, back: u16) -> Option<SentAs> {
         let seq = self.next_seq.checked_sub(1 + u64::from(back))?;
-        let record = self.sent.get(seq)?;
-        Some(SentAs {
-            stream: record.stream,
-            track_seq: record.track_seq,
-            seq,
-        })
+        Some(self.sent.get(seq)?.named(seq))
     }
 
     /// Writes `packet`, which is what `sent` names, again: as a retransmission (RFC 4588) or, if
@@ -413,6 +385,10 @@ impl Counts {
 #[cfg(test)]
 #[path = "forward_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "resend_tests.rs"]
+mod resend_tests;
 
 #[cfg(test)]
 #[path = "svc_tests.rs"]

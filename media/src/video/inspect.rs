@@ -108,3 +108,7 @@ impl Inspector {
         info.keyframe |= frame.structured && frame.first && frame.spatial == 0 && alone;
     }
 }
+
+#[cfg(test)]
+#[path = "inspect_tests.rs"]
+mod tests;

@@ -10,6 +10,7 @@ mod h264;
 pub mod inspect;
 pub mod keyframes;
 pub mod layers;
+pub mod packet;
 mod pictures;
 mod renumber;
 mod sent;

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::descriptor::Picture;
+use super::packet::SentAs;
 
 /// Packets remembered: a second of 5 Mbit/s.
 pub(super) const REMEMBERED: u64 = 512;
@@ -30,6 +31,17 @@ pub(super) struct Record {
     pub(super) marker: bool,
     /// It was padding that filled a gap.
     pub(super) filler: bool,
+}
+
+impl Record {
+    /// The packet to send again, which was sent as `seq`.
+    pub(super) fn named(&self, seq: u64) -> SentAs {
+        SentAs {
+            stream: self.stream,
+            track_seq: self.track_seq,
+            seq,
+        }
+    }
 }
 
 /// The last packets of a stream, and how many of them may still be sent again.
