@@ -21,6 +21,7 @@ mod ids;
 mod net;
 pub mod rtcp;
 pub mod rtp;
+mod sctp;
 pub mod sdp;
 pub mod srtp;
 pub mod stun;

@@ -1,4 +1,4 @@
-//! DTLS-SRTP, as the server (RFC 5764).
+//! DTLS-SRTP, as the server (RFC 5764), and what else DTLS carries.
 
 mod flight;
 
@@ -24,6 +24,10 @@ const EXPORTER_LABEL: &str = "EXTRACTOR-dtls_srtp";
 /// The endpoint keeps associations by address; ours has one, which must survive a change of the
 /// peer's address, so it is kept under a name instead.
 const ASSOCIATION: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 1));
+
+/// Datagrams that may come before they can be decrypted. A client sends its last flight that early if the
+/// network reorders it; the library keeps all there are.
+const MAX_EARLY: usize = 32;
 
 /// The configuration all associations share.
 pub(crate) fn server_config(certificate: &Certificate) -> Result<Arc<HandshakeConfig>, String> {
@@ -81,6 +85,10 @@ pub(crate) struct Dtls {
     to_send: VecDeque<BytesMut>,
     /// What the peer has not answered yet.
     flight: Option<Flight>,
+    /// Application data of the last datagram.
+    received: VecDeque<BytesMut>,
+    /// Datagrams of the epoch after the handshake's that came before its end.
+    early: usize,
     established: bool,
     over: bool,
 }
@@ -94,6 +102,8 @@ impl Dtls {
             expected,
             to_send: VecDeque::new(),
             flight: None,
+            received: VecDeque::new(),
+            early: 0,
             established: false,
             over: false,
         }
@@ -104,10 +114,18 @@ impl Dtls {
         self.expected.get_or_insert_with(|| fingerprint.clone());
     }
 
-    /// Takes a datagram that came over a path that ICE has validated.
+    /// Takes a datagram that came over a path that ICE has validated. [`Dtls::poll_data`] has the
+    /// application data in it.
     pub(crate) fn read(&mut self, now: Instant, datagram: &[u8]) -> DtlsEvent {
+        self.received.clear();
         if self.over || self.expected.is_none() {
             return DtlsEvent::None;
+        }
+        if !self.established && is_encrypted(datagram) {
+            self.early += 1;
+            if self.early > MAX_EARLY {
+                return DtlsEvent::Malformed;
+            }
         }
         // A defect of the library, met by one peer's bytes, must end that peer only.
         let read = catch_unwind(AssertUnwindSafe(|| {
@@ -124,21 +142,49 @@ impl Dtls {
         if !sent.is_empty() && !self.established {
             self.flight = Flight::sent(sent, now);
         }
+        let mut outcome = DtlsEvent::None;
         for event in events {
             match event {
                 EndpointEvent::HandshakeComplete => {
                     self.established = true;
                     self.flight = None;
-                    return self.keys();
+                    outcome = self.keys();
                 }
+                EndpointEvent::ApplicationData(data) => self.received.push_back(data),
                 EndpointEvent::PeerClosed => {
                     self.over = true;
-                    return DtlsEvent::Closed;
+                    outcome = DtlsEvent::Closed;
                 }
                 _ => {}
             }
         }
-        DtlsEvent::None
+        // Nobody vouches for data of a peer whose certificate is not the one in its offer.
+        if matches!(outcome, DtlsEvent::Failed(_)) {
+            self.received.clear();
+        }
+        outcome
+    }
+
+    /// The data of the next application data record of the datagram that [`Dtls::read`] took last; what
+    /// is not asked for before the next datagram is lost. There is none before the handshake is complete,
+    /// but there may be with its end.
+    pub(crate) fn poll_data(&mut self) -> Option<BytesMut> {
+        self.received.pop_front()
+    }
+
+    /// Encrypts application data, as one record that [`Dtls::poll_transmit`] has. False, and nothing is
+    /// sent, unless the handshake is complete.
+    pub(crate) fn write(&mut self, now: Instant, data: &[u8]) -> bool {
+        if !self.established || self.over {
+            return false;
+        }
+        let written = catch_unwind(AssertUnwindSafe(|| {
+            self.endpoint.write(now, ASSOCIATION, data)
+        }));
+        while let Some(transmit) = self.endpoint.poll_transmit() {
+            self.to_send.push_back(transmit.message);
+        }
+        matches!(written, Ok(Ok(())))
     }
 
     /// Retransmits what is due.
@@ -222,3 +268,11 @@ impl Dtls {
         }
     }
 }
+
+/// Whether a datagram begins with a record of a later epoch than the handshake's first.
+fn is_encrypted(datagram: &[u8]) -> bool {
+    datagram.get(3..5).is_some_and(|epoch| epoch != [0, 0])
+}
+
+#[cfg(test)]
+mod tests;
