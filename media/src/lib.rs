@@ -12,6 +12,7 @@
 //! It knows neither actors nor models.
 
 pub mod audio;
+mod bwe;
 mod certificate;
 mod clock;
 mod dtls;
@@ -35,8 +36,8 @@ pub use clock::{Now, round_trip};
 pub use dtls::DtlsFailure;
 pub use engine::{
     AcceptError, AcceptPeer, Accepted, CloseReason, IceRestartAnswer, MediaEvent, MediaKind,
-    Negotiated, PeerStats, Plan, Play, Published, Role, Subscription, TapFn, Totals, TrickleError,
-    WorkerStats,
+    Negotiated, PeerStats, Plan, Play, Playing, Published, Role, ServerChannel, Subscription,
+    TapFn, Totals, TrickleError, WorkerStats,
 };
 pub use ids::{PeerId, RoomId, TrackId};
 pub use sdp::fragment::{FragmentError, TrickleFragment};

@@ -6,7 +6,8 @@ use std::time::Duration;
 use rand::Rng;
 
 use super::Engine;
-use super::peer::{Ice, Inbound, Listening, Peer, PeerCounters, Publishing, RoundTrip, Slot};
+use super::peer::{Ice, Inbound, Listening, Peer, PeerCounters, Publishing, RoundTrip};
+use super::slot::Slot;
 use super::track::{Origin, Subscriber};
 use crate::clock::Now;
 use crate::dtls::Dtls;
@@ -197,6 +198,7 @@ impl Engine {
             counters: PeerCounters::default(),
             reference: None,
             description: (self.random.random::<u64>() >> 2, 0),
+            data: None,
             sections: Vec::new(),
         }));
         self.by_id.insert(peer, key);

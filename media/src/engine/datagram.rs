@@ -7,6 +7,8 @@ use super::{CloseReason, Engine, MAX_DATAGRAM, MediaEvent, Transmit};
 use crate::clock::{Now, round_trip};
 use crate::dtls::DtlsEvent;
 use crate::rtcp::read::{RtcpItem, read_compound};
+use crate::rtcp::transport_arrivals::TransportArrivals;
+use crate::rtp::extension::find;
 use crate::rtp::header::Header;
 use crate::rtp::ssrc_table::Stream;
 use crate::srtp::UnprotectError;
@@ -126,8 +128,13 @@ impl Engine {
             return;
         };
         let peer = &mut *self.peers[key];
-        peer.rtt.handshake_answer(now.mono);
+        // What comes after the handshake is data, which answers nothing.
+        if peer.srtp.is_none() {
+            peer.rtt.handshake_answer(now.mono);
+        }
         let event = peer.dtls.read(now.mono, datagram);
+        peer.read_data(now.mono);
+        self.drive_data(now, key, out);
         self.on_dtls_event(now, key, event, out);
     }
 
@@ -171,7 +178,9 @@ impl Engine {
             if let (Some(to), Some(room)) = (peer.ice.selected, buffer.get_mut(..message.len())) {
                 room.copy_from_slice(&message);
                 out.send(message.len(), to);
-                peer.rtt.flight_sent = Some(now.mono);
+                if peer.srtp.is_none() {
+                    peer.rtt.flight_sent = Some(now.mono);
+                }
             }
         }
     }
@@ -214,6 +223,7 @@ impl Engine {
             self.totals.unknown_stream += 1;
             return;
         };
+        let mut reschedule = false;
         if let (Some(id), Some(block)) = (publishing.transport_sequence, &header.extension)
             && let Some(&[high, low]) = find(bytes, block, id)
         {
@@ -232,6 +242,9 @@ impl Engine {
         };
         if self.tracks[track].muted {
             return;
+        }
+        if reschedule {
+            self.schedule(key);
         }
         let received = Incoming {
             key,

@@ -8,7 +8,9 @@ mod allocation;
 mod audio;
 mod close;
 mod control;
+mod data;
 mod datagram;
+mod feedback;
 mod forwarding;
 mod negotiate;
 mod peer;
@@ -33,6 +35,7 @@ use slab::Slab;
 
 pub use accept::{AcceptError, AcceptPeer, Accepted, Role, Subscription};
 pub use control::{IceRestartAnswer, TapFn, TrickleError};
+pub use data::ServerChannel;
 pub use negotiate::{MediaKind, Negotiated, Plan, Play, Published};
 pub use stats::{PeerStats, Totals, WorkerStats};
 pub use video::Playing;

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use rand::Rng;
 
 use super::accept::{AcceptError, TICK, table_section};
+use super::data::{DataChannels, ServerChannel};
 use super::peer::Listening;
 use super::slot::Slot;
 use super::track::{Origin, Subscriber, Track};
@@ -103,6 +104,7 @@ impl Engine {
                 self.new_peer(now, room, peer, &offer.ice_ufrag, Some(&offer.fingerprint))
             }
         };
+        self.open_data(now, key, &offer.sections, &[]);
         let published = self.receive_from(now, key, &offer.sections, &plan.receives);
         let (played, missing) = self.play_to(now, key, &offer.sections, &plan.plays);
         let answers: Vec<SectionAnswer> = offer
@@ -129,7 +131,8 @@ impl Engine {
     }
 
     /// Offers a client what it is to receive, over a peer connection that serves nothing else. What
-    /// the client answers goes to [`Engine::answered`]. `restart` asks for an ICE restart.
+    /// the client answers goes to [`Engine::answered`]. The first offer opens data `channels`; `restart`
+    /// asks for an ICE restart.
     ///
     /// # Errors
     ///
@@ -140,6 +143,7 @@ impl Engine {
         room: RoomId,
         peer: PeerId,
         plays: &[Play],
+        channels: &[ServerChannel],
         restart: bool,
     ) -> Result<Negotiated, AcceptError> {
         let key = match self.by_id.get(&peer).copied() {
@@ -153,7 +157,9 @@ impl Engine {
             None => {
                 self.check_place(peer)?;
                 let key = self.new_peer(now, room, peer, "", None);
-                self.peers[key].sections = vec![ours::data_section()];
+                let sections = vec![ours::data_section()];
+                self.open_data(now, key, &sections, channels);
+                self.peers[key].sections = sections;
                 key
             }
         };
@@ -210,6 +216,26 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// Has data channels for the first description with a section for them.
+    fn open_data(
+        &mut self,
+        now: &Now,
+        key: usize,
+        sections: &[Section],
+        channels: &[ServerChannel],
+    ) {
+        let offered = sections.iter().find_map(|section| match section.kind {
+            SectionKind::Data(format) => Some(format.max_message_size),
+            _ => None,
+        });
+        let peer = &mut *self.peers[key];
+        if let (Some(max_message_size), None) = (offered, &peer.data) {
+            let mut data = Box::new(DataChannels::new(now.mono, max_message_size));
+            data.open(now.mono, channels);
+            peer.data = Some(data);
+        }
     }
 
     /// Makes the tracks of a client fit the sections in which it sends and may do so.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::PeerStats;
 use super::accept::Subscription;
 use super::allocation::Allocation;
+use super::data::DataChannels;
 use super::slot::Slot;
 use crate::bwe::BandwidthEstimator;
 use crate::dtls::Dtls;
@@ -50,6 +51,8 @@ pub(super) struct Peer {
     pub(super) reference: Option<(u32, u32, Instant)>,
     /// Session id and version of what was last described to the peer.
     pub(super) description: (u64, u64),
+    /// Its data channels, if it has any.
+    pub(super) data: Option<Box<DataChannels>>,
     /// The sections of our own offer to the peer, if it is we who offer.
     pub(super) sections: Vec<Section>,
 }
@@ -200,6 +203,7 @@ impl Peer {
             .chain(feedback)
             .chain(probes)
             .chain(self.dtls.next_at())
+            .chain(self.data.as_ref().and_then(|data| data.next_at()))
             .chain(self.next_report)
         {
             due = due.min(at);
@@ -211,6 +215,10 @@ impl Peer {
         let inbound = || self.publishing.iter().flat_map(|it| &it.streams);
         let slots = || self.listening.iter().flat_map(|it| &it.slots);
         let counters = &self.counters;
+        let recent = inbound().fold((0, 0), |(expected, lost), stream| {
+            let last = stream.stats.last_interval();
+            (expected + last.0, lost + last.1)
+        });
         PeerStats {
             peer: self.id,
             room: self.room,
@@ -220,6 +228,13 @@ impl Peer {
             bytes_in: counters.bytes_in,
             packets_out: counters.packets_out,
             bytes_out: counters.bytes_out,
+            recent_packets: recent.0,
+            recent_lost: recent.1,
+            estimate_bps: self
+                .listening
+                .as_ref()
+                .filter(|listening| listening.estimator.is_measured())
+                .map(|listening| listening.estimator.estimate()),
             lost_in: inbound().map(|stream| stream.stats.lost()).sum(),
             lost_out: slots().map(|slot| slot.lost).sum(),
             jitter_in_ms: inbound()

@@ -19,7 +19,7 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 const MAX_NACKS: usize = 64;
 
 /// Writes and sends one compound.
-fn send_compound(
+pub(super) fn send_compound(
     protect: &mut Protect,
     to: SocketAddr,
     out: &mut dyn Transmit,
@@ -110,6 +110,8 @@ impl Engine {
                 return;
             }
         }
+        self.peers[key].data_due(now.mono);
+        self.drive_data(now, key, out);
         self.send_nacks(now, key, out);
         self.send_keyframe_requests(now, key, out);
         self.send_transport_feedback(now, key, out);
@@ -210,7 +212,7 @@ impl Engine {
             send_compound(&mut srtp.0, to, out, |compound| {
                 compound.receiver_report(report_ssrc, &[]);
                 for slot in &listening.slots {
-                    compound.bye(slot.forwarder.ssrc());
+                    compound.bye(slot.ssrc());
                 }
             });
         }

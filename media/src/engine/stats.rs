@@ -69,6 +69,16 @@ totals! {
     srtp_replayed,
     /// Authentic media that belongs to no negotiated section.
     unknown_stream,
+    /// Keyframes asked of publishers.
+    keyframes_requested,
+    /// Packets sent to find out what the way to a subscriber can take.
+    probes_out,
+    /// Data channel messages received.
+    messages_in,
+    /// Data channel messages sent.
+    messages_out,
+    /// Data channel messages that a peer had no open channel or no room for.
+    messages_dropped,
     /// Peers accepted.
     peers_accepted,
     /// Peers that vanished without a goodbye.
@@ -100,6 +110,12 @@ pub struct PeerStats {
     pub packets_out: u64,
     /// Bytes of them.
     pub bytes_out: u64,
+    /// Packets expected of the peer, or reported on by it, in the last second or so.
+    pub recent_packets: u64,
+    /// Of those, how many were lost and not made up for.
+    pub recent_lost: u64,
+    /// What the way to the peer is estimated to carry, bits a second, once it is measured.
+    pub estimate_bps: Option<u64>,
     /// Packets lost on the way here; negative if some came twice.
     pub lost_in: i64,
     /// Packets lost on the way there, as the peer reports.

@@ -20,9 +20,10 @@ use crate::rtp::track_clock::TrackClock;
 use crate::sdp::formats::VideoFormat;
 use crate::video::CACHED_PACKETS;
 use crate::video::codec::{VIDEO_CLOCK, VideoCodec};
-use crate::video::forward::{VideoPacket, VideoStreamFormat};
+use crate::video::forward::VideoStreamFormat;
 use crate::video::inspect::Inspector;
 use crate::video::layers::Layering;
+use crate::video::packet::VideoPacket;
 
 /// Most layers whose rates are measured.
 const MAX_LAYERS: usize = 3;
@@ -37,7 +38,9 @@ pub(super) struct VideoTrack {
     /// Rates of the layers: of the streams of simulcast, or of the spatial layers of the only stream.
     meters: [Meter; MAX_LAYERS],
     /// The highest layer that anybody wants, as it was told last.
-    pub(super) wanted: Option<Option<u8>>,
+    wanted: Option<Option<u8>>,
+    /// Since when less is wanted than was told.
+    lower_since: Option<Instant>,
 }
 
 /// One stream of a simulcast track.
@@ -67,6 +70,7 @@ impl VideoTrack {
             streams: (0..rids.len().max(1)).map(|_| stream()).collect(),
             meters: [Meter::default(); MAX_LAYERS],
             wanted: None,
+            lower_since: None,
         }
     }
 
@@ -100,6 +104,37 @@ impl VideoTrack {
             }
         }
         rates
+    }
+
+    /// Whether anything of a layer came lately.
+    pub(super) fn is_alive(&self, layer: usize, now: Instant) -> bool {
+        self.meters
+            .get(layer)
+            .is_some_and(|meter| meter.is_alive(now))
+    }
+
+    /// Takes note of the highest layer that anybody wants now. Gives whether the publisher has to be
+    /// told: at once if more is wanted, and if less is, once that has been so `for_long`.
+    pub(super) fn settle_wanted(
+        &mut self,
+        highest: Option<u8>,
+        now: Instant,
+        for_long: Duration,
+    ) -> bool {
+        if self.wanted == Some(highest) {
+            self.lower_since = None;
+            return false;
+        }
+        let lower = self.wanted.is_none_or(|told| highest < told);
+        if lower {
+            let since = *self.lower_since.get_or_insert(now);
+            if now.saturating_duration_since(since) < for_long {
+                return false;
+            }
+        }
+        self.lower_since = None;
+        self.wanted = Some(highest);
+        true
     }
 
     /// How a subscriber that takes `formats` is sent the track, if it can be.

@@ -24,14 +24,58 @@ struct Missing {
     tries: u8,
 }
 
+/// What is asked for, and for how long.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    /// A gap longer than this is an outage or a restart; asking would only add to it.
+    gap: u64,
+    /// Most packets waited for at a time.
+    missing: usize,
+    /// Asking for a packet this many times is enough.
+    tries: u8,
+    /// Never wait longer than this: nobody plays it any more.
+    age: Duration,
+}
+
 /// Watches one stream's sequence numbers for gaps.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct NackGenerator {
+    limits: Limits,
     highest: Option<u64>,
     missing: Vec<Missing>,
 }
 
+impl Default for NackGenerator {
+    /// For audio, of which a late packet is worth nothing.
+    fn default() -> Self {
+        NackGenerator {
+            limits: Limits {
+                gap: MAX_GAP,
+                missing: MAX_MISSING,
+                tries: MAX_TRIES,
+                age: MAX_AGE,
+            },
+            highest: None,
+            missing: Vec::new(),
+        }
+    }
+}
+
 impl NackGenerator {
+    /// For video, where all that follows a lost packet waits for it, and a keyframe is a burst of
+    /// packets.
+    pub fn video() -> NackGenerator {
+        NackGenerator {
+            limits: Limits {
+                gap: 512,
+                missing: 512,
+                tries: 8,
+                age: Duration::from_secs(1),
+            },
+            ..NackGenerator::default()
+        }
+    }
+
     /// Takes note of a received packet. Returns whether it had been asked for.
     pub fn received(&mut self, now: Instant, seq: u64) -> bool {
         let Some(highest) = self.highest else {
@@ -42,9 +86,9 @@ impl NackGenerator {
             let at = self.missing.iter().position(|missing| missing.seq == seq);
             return at.is_some_and(|at| self.missing.swap_remove(at).tries > 0);
         }
-        if seq - highest <= MAX_GAP {
+        if seq - highest <= self.limits.gap {
             for seq in highest + 1..seq {
-                if self.missing.len() == MAX_MISSING {
+                if self.missing.len() >= self.limits.missing {
                     break;
                 }
                 self.missing.push(Missing {
@@ -66,12 +110,16 @@ impl NackGenerator {
     pub fn poll(&mut self, now: Instant, rtt: Option<Duration>, mut ask: impl FnMut(u16)) {
         let rtt = rtt.unwrap_or(Duration::from_millis(100));
         let retry = (rtt + rtt / 4).max(MIN_RETRY);
-        let give_up = (rtt * 3).clamp(Duration::from_millis(150), MAX_AGE);
+        let limits = self.limits;
+        let give_up = match limits.age {
+            MAX_AGE => (rtt * 3).clamp(Duration::from_millis(150), MAX_AGE),
+            age => age,
+        };
         self.missing.retain_mut(|missing| {
             if missing.next > now {
                 return true;
             }
-            if missing.tries == MAX_TRIES
+            if missing.tries == limits.tries
                 || now.saturating_duration_since(missing.noticed) > give_up
             {
                 return false;

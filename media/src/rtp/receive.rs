@@ -48,6 +48,8 @@ pub struct ReceiveStats {
     received: u64,
     expected_before: u64,
     received_before: u64,
+    /// Packets expected and lost between the last two reports.
+    last_interval: (u64, u64),
     transit: Option<i64>,
     jitter: f64,
     epoch: Option<Instant>,
@@ -65,6 +67,7 @@ impl ReceiveStats {
             received: 0,
             expected_before: 0,
             received_before: 0,
+            last_interval: (0, 0),
             transit: None,
             jitter: 0.0,
             epoch: None,
@@ -116,6 +119,21 @@ impl ReceiveStats {
         }
     }
 
+    /// A packet that came by a retransmission stream (RFC 4588). It is no arrival of this stream's own,
+    /// so it counts neither for loss nor for jitter.
+    pub fn repaired(&mut self, seq: u16) -> Received {
+        Received {
+            seq: self.seq.extend(seq),
+            timestamp: 0,
+            restarted: false,
+        }
+    }
+
+    /// Packets expected and lost between the last two reports.
+    pub fn last_interval(&self) -> (u64, u64) {
+        self.last_interval
+    }
+
     /// Takes note of a sender report whose NTP time has the middle bits `ntp_middle`.
     pub fn sender_report(&mut self, now: Instant, ntp_middle: u32) {
         self.last_sr = Some((ntp_middle, now));
@@ -139,6 +157,7 @@ impl ReceiveStats {
         self.expected_before = expected;
         self.received_before = self.received;
         let lost_now = expected_now.saturating_sub(received_now);
+        self.last_interval = (expected_now, lost_now);
         let fraction_lost = (lost_now * 256)
             .checked_div(expected_now)
             .unwrap_or(0)

@@ -52,8 +52,8 @@ use self::packet::{Packet, chunk};
 pub(crate) use self::association::AssociationEnd;
 pub(crate) use self::dcep::{ChannelParameters, MAX_LABEL, Reliability};
 pub(crate) use self::interface::{
-    ChannelId, DEFAULT_MAX_MESSAGE, DataConfig, DataCounters, DataEvent, DataRole, MAX_CHANNELS,
-    MAX_MESSAGE, OpenChannelError, SendDataError,
+    ChannelId, DataConfig, DataCounters, DataEvent, DataRole, MAX_CHANNELS, MAX_MESSAGE,
+    OpenChannelError, SendDataError,
 };
 
 /// The data channels of one peer connection. See the [module](self).

@@ -8,7 +8,7 @@ use super::offer::Offer;
 use super::section::{Direction, Section, SectionKind};
 use crate::rtp::extension::Extension;
 use crate::stun::ice_lite::IceCredentials;
-use crate::video::VideoCodec;
+use crate::video::codec::VideoCodec;
 
 /// The largest data channel message that is taken, in bytes; what clients assume of LiveKit.
 pub const MAX_MESSAGE_SIZE: usize = 256 * 1024;
@@ -44,6 +44,8 @@ pub struct Preference {
     pub dtx: bool,
     /// Whether audio has two channels.
     pub stereo: bool,
+    /// Whether audio is sent redundantly (RFC 2198), if the client can.
+    pub red: bool,
 }
 
 /// One stream that the server sends.
@@ -139,9 +141,13 @@ fn write_description(
     for (section, answer) in sections {
         match (&section.kind, answer) {
             (SectionKind::Audio(opus), SectionAnswer::Media(media)) => {
-                write_head(&mut sdp, section, &audio_formats(opus), setup, context);
+                let mut opus = opus.clone();
+                if media.receive && !media.prefer.red {
+                    opus.red = None;
+                }
+                write_head(&mut sdp, section, &audio_formats(&opus), setup, context);
                 write_extensions(&mut sdp, section, media);
-                write_audio(&mut sdp, opus, media);
+                write_audio(&mut sdp, &opus, media);
                 write_streams(&mut sdp, media, context);
             }
             (SectionKind::Video(formats), SectionAnswer::Media(media)) => {

@@ -3,7 +3,7 @@
 use rtc_sdp::description::media::MediaDescription;
 
 use super::section::{value, values};
-use crate::video::VideoCodec;
+use crate::video::codec::VideoCodec;
 
 /// The most video formats of a section that are taken. Chromium offers about ten, each with RTX.
 const MAX_VIDEO_FORMATS: usize = 16;

@@ -3,7 +3,7 @@
 use super::formats::{DataFormat, OpusFormat, VideoFormat};
 use super::section::{Direction, Section, SectionKind};
 use crate::rtp::extension::{Extension, ExtensionIds};
-use crate::video::VideoCodec;
+use crate::video::codec::VideoCodec;
 
 const PROTOCOL: &str = "UDP/TLS/RTP/SAVPF";
 

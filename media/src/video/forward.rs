@@ -138,6 +138,11 @@ impl VideoForwarder {
         self.selector.current()
     }
 
+    /// The simulcast stream that is sent.
+    pub fn stream(&self) -> Option<u8> {
+        self.selector.stream()
+    }
+
     /// The simulcast stream a keyframe of which is waited for.
     pub fn wants_keyframe(&self) -> Option<u8> {
         self.selector.wants_keyframe()

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -18,7 +19,8 @@ pub use source::SourceWriter;
 use crate::certificate::Certificate;
 use crate::engine::{
     AcceptError, AcceptPeer, Accepted, CreateEngineError, Engine, EngineConfig, IceRestartAnswer,
-    MediaEvent, Negotiated, Plan, Play, Subscription, TapFn, Totals, TrickleError, WorkerStats,
+    MediaEvent, Negotiated, Plan, Play, Playing, ServerChannel, Subscription, TapFn, Totals,
+    TrickleError, WorkerStats,
 };
 use crate::ids::{PeerId, RoomId, TrackId};
 use crate::net;
@@ -204,7 +206,7 @@ impl MediaWorker {
         answer.await.unwrap_or(Err(AcceptError::WorkerStopped))
     }
 
-    /// Offers a client what it is to receive; `restart` asks for an ICE restart. What it answers goes
+    /// Offers a client what it is to receive; the first offer opens data `channels`, and `restart` asks for an ICE restart. What it answers goes
     /// to [`MediaWorker::answered`].
     ///
     /// # Errors
@@ -215,6 +217,7 @@ impl MediaWorker {
         room: RoomId,
         peer: PeerId,
         plays: Vec<Play>,
+        channels: &'static [ServerChannel],
         restart: bool,
     ) -> Result<Negotiated, AcceptError> {
         let (reply, answer) = oneshot::channel();
@@ -222,6 +225,7 @@ impl MediaWorker {
             room,
             peer,
             plays,
+            channels,
             restart,
             reply,
         });
@@ -241,6 +245,18 @@ impl MediaWorker {
             reply,
         });
         done.await.unwrap_or(Err(AcceptError::WorkerStopped))
+    }
+
+    /// Sets how a client is sent a track that was negotiated.
+    pub fn set_playing(&self, peer: PeerId, track: TrackId, playing: Playing) {
+        self.shared
+            .command(Command::SetPlaying(peer, track, playing));
+    }
+
+    /// Sends a message over the data channel of a label of each of these peers.
+    pub fn send_data(&self, to: Vec<PeerId>, label: &'static str, payload: Bytes) {
+        self.shared
+            .command(Command::SendData { to, label, payload });
     }
 
     /// Drops what comes of a track from now on, or lets it pass again.

@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::engine::{
-    AcceptError, Accepted, IceRestartAnswer, Negotiated, Plan, Play, Role, Subscription, TapFn,
-    Totals, TrickleError, WorkerStats,
+    AcceptError, Accepted, IceRestartAnswer, Negotiated, Plan, Play, Playing, Role, ServerChannel,
+    Subscription, TapFn, Totals, TrickleError, WorkerStats,
 };
 use crate::ids::{PeerId, RoomId, TrackId};
 use crate::net::Waker;
@@ -46,6 +46,7 @@ pub(super) enum Command {
         room: RoomId,
         peer: PeerId,
         plays: Vec<Play>,
+        channels: &'static [ServerChannel],
         restart: bool,
         reply: oneshot::Sender<Result<Negotiated, AcceptError>>,
     },
@@ -55,6 +56,12 @@ pub(super) enum Command {
         reply: oneshot::Sender<Result<(), AcceptError>>,
     },
     Mute(TrackId, bool),
+    SetPlaying(PeerId, TrackId, Playing),
+    SendData {
+        to: Vec<PeerId>,
+        label: &'static str,
+        payload: Bytes,
+    },
     Close(PeerId),
     Tap(TrackId, Option<TapFn>),
     AddSource(RoomId, TrackId),

@@ -146,10 +146,11 @@ fn do_work(engine: &mut Engine, now: &Now, work: &mut Work, out: &mut SendBatch)
                 room,
                 peer,
                 plays,
+                channels,
                 restart,
                 reply,
             } => {
-                let _ = reply.send(engine.offer(now, room, peer, &plays, restart));
+                let _ = reply.send(engine.offer(now, room, peer, &plays, channels, restart));
             }
             Command::Answered {
                 peer,
@@ -157,6 +158,12 @@ fn do_work(engine: &mut Engine, now: &Now, work: &mut Work, out: &mut SendBatch)
                 reply,
             } => {
                 let _ = reply.send(engine.answered(peer, &answer));
+            }
+            Command::SetPlaying(peer, track, playing) => {
+                engine.set_playing(now, peer, track, playing);
+            }
+            Command::SendData { to, label, payload } => {
+                engine.send_data(now, &to, label, &payload, out);
             }
             Command::Mute(track, muted) => engine.mute(track, muted),
             Command::Close(peer) => engine.close(now, peer, CloseReason::Requested, out),
