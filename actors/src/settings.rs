@@ -40,6 +40,8 @@ pub struct MediaSettings {
     pub idle_timeout: Duration,
     /// Peers a worker takes.
     pub max_peers: usize,
+    /// Of so many of a room's microphones, the loudest, clients are sent packets.
+    pub prominent_speakers: usize,
 }
 
 impl Default for MediaSettings {
@@ -50,6 +52,7 @@ impl Default for MediaSettings {
             advertise: Vec::new(),
             idle_timeout: Duration::from_secs(20),
             max_peers: 1000,
+            prominent_speakers: 10,
         }
     }
 }

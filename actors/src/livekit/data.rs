@@ -59,6 +59,7 @@ impl Hall {
             return Err("not_permitted");
         }
         drop(state);
+        #[allow(deprecated, reason = "clients that still send it are refused")]
         match &packet.value {
             // What only the server says.
             Some(Value::Speaker(_)) | None => return Err("not_permitted"),

@@ -4,15 +4,28 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use hive_media::sdp::offer::Offer;
-use hive_media::{MediaKind, Negotiated, Plan, Play, TrackId};
+use hive_media::{MediaKind, Negotiated, Plan, Play, ServerChannel, TrackId};
 
 use super::Topology;
 use super::client::Client;
+use super::data::{LOSSY, RELIABLE};
 use super::member::{Member, leave};
 use super::proto::{self, DisconnectReason, leave_request, signal_response};
 use super::subscribe::Wanted;
 use crate::hall::Hall;
 use crate::room::Room;
+
+/// What the server opens towards clients with two peer connections.
+static CHANNELS: [ServerChannel; 2] = [
+    ServerChannel {
+        label: RELIABLE,
+        reliable: true,
+    },
+    ServerChannel {
+        label: LOSSY,
+        reliable: false,
+    },
+];
 
 impl Client {
     /// A client offers: what it publishes, and with one peer connection, sections to receive in.
@@ -130,7 +143,7 @@ pub(super) async fn offer_subscriber(
     member.state.lock().subscriptions.asked = true;
     let worker = hall.worker(room);
     let offered = worker
-        .offer(room.id, member.subscriber, plays(&wanted), restart)
+        .offer(room.id, member.subscriber, plays(&wanted), &CHANNELS, restart)
         .await;
     let offered = match offered {
         Ok(offered) => offered,

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use hive_media::sdp::answer::Preference;
 use hive_media::sdp::offer::{Offer, Section, SectionKind};
-use hive_media::video::VideoCodec;
+use hive_media::video::codec::VideoCodec;
 use hive_media::{MediaKind, Published, TrackId};
 use hive_models::Lang;
 

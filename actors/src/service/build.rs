@@ -183,6 +183,7 @@ fn workers(
                 advertise: settings.advertise.clone(),
                 idle_timeout: settings.idle_timeout,
                 max_peers: settings.max_peers,
+                prominent_speakers: settings.prominent_speakers,
                 certificate: certificate.clone(),
             };
             let notices = notices.clone();
