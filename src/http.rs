@@ -1,23 +1,23 @@
 //! The front door's HTTP: signalling, events, tokens, health, metrics, supervision.
 
-mod app;
-mod backend;
-mod bearer;
-mod client;
-mod connection;
+pub(crate) mod app;
+pub(crate) mod backend;
+pub(crate) mod bearer;
+pub(crate) mod client;
+pub(crate) mod connection;
 mod cors;
 mod events;
 mod feed;
 mod guard;
 mod health;
-mod problem;
+pub(crate) mod problem;
 mod problems;
 mod rate;
 mod server;
-mod signalling;
+pub(crate) mod signalling;
 mod supervision;
 #[cfg(test)]
-mod test_double;
+pub(crate) mod test_double;
 #[cfg(test)]
 mod tests;
 mod token;

@@ -37,6 +37,13 @@ impl Config {
             ("http.rate.burst", self.http.rate.burst as usize),
             ("http.rate.max_clients", self.http.rate.max_clients),
             ("http.events.queue", self.http.events.queue),
+            ("http.signal.inbox", self.http.signal.inbox),
+            (
+                "http.signal.per_second",
+                self.http.signal.per_second as usize,
+            ),
+            ("http.signal.burst", self.http.signal.burst as usize),
+            ("http.signal.queue", self.http.signal.queue),
             ("media.workers", self.media.workers),
             ("media.max_peers", self.media.max_peers),
             ("rooms.max_rooms", self.rooms.max_rooms),
@@ -78,6 +85,31 @@ impl Config {
             complain(
                 "http.events.pong_timeout",
                 "must be longer than http.events.ping_interval, or every client counts as gone"
+                    .to_owned(),
+            );
+        }
+        if self.http.signal.max_frame < 65_536 {
+            complain(
+                "http.signal.max_frame",
+                "must be at least 65536, or the offer of a client in a large room does not fit"
+                    .to_owned(),
+            );
+        }
+        for (path, value) in [
+            ("http.signal.ping_interval", self.http.signal.ping_interval),
+            ("http.signal.ping_timeout", self.http.signal.ping_timeout),
+        ] {
+            if value.as_secs() == 0 || value.subsec_nanos() != 0 {
+                complain(
+                    path,
+                    "must be whole seconds, 1s or more: clients are told it in seconds".to_owned(),
+                );
+            }
+        }
+        if self.http.signal.ping_timeout <= self.http.signal.ping_interval {
+            complain(
+                "http.signal.ping_timeout",
+                "must be longer than http.signal.ping_interval, or every client counts as gone"
                     .to_owned(),
             );
         }
@@ -229,6 +261,10 @@ mod tests {
         config.http.workers = 0;
         config.http.max_body = 10;
         config.http.events.pong_timeout = Duration::from_secs(1);
+        config.http.signal.burst = 0;
+        config.http.signal.max_frame = 4096;
+        config.http.signal.ping_interval = Duration::from_millis(1500);
+        config.http.signal.ping_timeout = Duration::from_secs(1);
         config.auth.default_ttl = Duration::from_secs(1 << 30);
         config
             .auth
@@ -245,6 +281,10 @@ mod tests {
             "http.workers",
             "http.max_body",
             "http.events.pong_timeout",
+            "http.signal.burst",
+            "http.signal.max_frame",
+            "http.signal.ping_interval",
+            "http.signal.ping_timeout",
             "auth.default_ttl",
             "auth.keys.a b",
             "auth.service_keys[0]",

@@ -39,6 +39,8 @@ pub struct Http {
     pub cors: Cors,
     /// The events WebSocket.
     pub events: Events,
+    /// The WebSocket of LiveKit's clients.
+    pub signal: Signal,
 }
 
 impl Default for Http {
@@ -57,6 +59,7 @@ impl Default for Http {
             rate: Rate::default(),
             cors: Cors::default(),
             events: Events::default(),
+            signal: Signal::default(),
         }
     }
 }
@@ -130,6 +133,46 @@ impl Default for Events {
             ping_interval: Duration::from_secs(10),
             pong_timeout: Duration::from_secs(30),
             max_frame: 4096,
+        }
+    }
+}
+
+/// `http.signal`: limits of a LiveKit client's WebSocket.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Signal {
+    /// Largest message a client may send, in bytes.
+    pub max_frame: usize,
+    /// Messages of a client that wait until the room has done what the one before asks for.
+    pub inbox: usize,
+    /// Messages a client may send a second in the long run.
+    pub per_second: u32,
+    /// Messages at once after a pause.
+    pub burst: u32,
+    /// Messages that wait for a client that reads slowly.
+    pub queue: usize,
+    /// Time for which the queue may stay full before the client is disconnected.
+    #[serde(with = "super::duration")]
+    pub slow_reader_timeout: Duration,
+    /// Time between a client's pings; the protocol counts it in seconds.
+    #[serde(with = "super::duration")]
+    pub ping_interval: Duration,
+    /// Time without any frame after which the other side counts as gone, in seconds as well.
+    #[serde(with = "super::duration")]
+    pub ping_timeout: Duration,
+}
+
+impl Default for Signal {
+    fn default() -> Self {
+        Self {
+            max_frame: 262_144,
+            inbox: 64,
+            per_second: 50,
+            burst: 200,
+            queue: 256,
+            slow_reader_timeout: Duration::from_secs(5),
+            ping_interval: Duration::from_secs(5),
+            ping_timeout: Duration::from_secs(15),
         }
     }
 }

@@ -7,9 +7,12 @@ use hive_actors::{
     IceRestart, KillError, ListenRequest, PublishRequest, Readiness, Service, Session,
     SessionError, SessionId, SessionInfo, SubscribeError, TrickleError, Wants,
     events::schema::RoomEvent,
+    livekit::{JoinError, JoinRequest, ResumeError, ResumeRequest},
 };
 use hive_models::LangPair;
 use serde_json::Value;
+
+use crate::livekit::{SignalConnection, boxed};
 
 /// A room's events, in order.
 pub type EventFeed = Pin<Box<dyn Stream<Item = Arc<RoomEvent>>>>;
@@ -43,6 +46,19 @@ pub trait Backend: Send + Sync + 'static {
     fn supervision(&self) -> serde_json::Result<Value>;
     /// See [`Service::kill`].
     fn kill(&self, path: &str) -> Result<(), KillError>;
+    /// See [`Service::join`].
+    fn join(&self, request: JoinRequest)
+    -> LocalBoxFuture<'_, Result<SignalConnection, JoinError>>;
+    /// See [`Service::resume`].
+    fn resume(
+        &self,
+        request: ResumeRequest,
+    ) -> LocalBoxFuture<'_, Result<SignalConnection, ResumeError>>;
+    /// Whether [`Backend::join`] would let this client in now, without doing so.
+    fn may_join(&self, request: &JoinRequest) -> Result<(), JoinError> {
+        let _ = request;
+        Ok(())
+    }
     /// See [`Service::ready`].
     fn ready(&self) -> LocalBoxFuture<'_, Readiness>;
 }
@@ -96,6 +112,20 @@ impl Backend for Service {
 
     fn kill(&self, path: &str) -> Result<(), KillError> {
         Service::kill(self, path)
+    }
+
+    fn join(
+        &self,
+        request: JoinRequest,
+    ) -> LocalBoxFuture<'_, Result<SignalConnection, JoinError>> {
+        Box::pin(async move { Service::join(self, request).await.map(boxed) })
+    }
+
+    fn resume(
+        &self,
+        request: ResumeRequest,
+    ) -> LocalBoxFuture<'_, Result<SignalConnection, ResumeError>> {
+        Box::pin(async move { Service::resume(self, request).await.map(boxed) })
     }
 
     fn ready(&self) -> LocalBoxFuture<'_, Readiness> {

@@ -10,13 +10,13 @@ use crate::auth::{Claims, RoomName, VerifyTokenError, unix_seconds};
 
 /// What a request needs of its token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Need {
+pub(crate) enum Need {
     Publish,
     Subscribe,
 }
 
 /// The credentials of `Authorization: Bearer` (RFC 6750).
-pub(super) fn bearer(request: &HttpRequest) -> Option<&str> {
+pub(crate) fn bearer(request: &HttpRequest) -> Option<&str> {
     let value = request
         .headers()
         .get(header::AUTHORIZATION)?
@@ -27,18 +27,20 @@ pub(super) fn bearer(request: &HttpRequest) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !credentials.is_empty()).then_some(credentials)
 }
 
+/// The claims of a living token, whatever it permits.
+pub(crate) fn verify(door: &Door, token: Option<&str>) -> Result<Claims, Problem> {
+    let token = token.ok_or(ProblemKind::Unauthenticated)?;
+    door.keyring.verify(token, unix_seconds()).map_err(refused)
+}
+
 /// The claims of a living token that permits what is needed in `room`.
-pub(super) fn admit(
+pub(crate) fn admit(
     door: &Door,
     token: Option<&str>,
     room: &RoomName,
     need: Need,
 ) -> Result<Claims, Problem> {
-    let token = token.ok_or(ProblemKind::Unauthenticated)?;
-    let claims = door
-        .keyring
-        .verify(token, unix_seconds())
-        .map_err(refused)?;
+    let claims = verify(door, token)?;
     fits(&claims, room)?;
     let (permitted, grant) = match need {
         Need::Publish => (claims.video.may_publish(), "canPublish"),
@@ -54,7 +56,7 @@ pub(super) fn admit(
 
 /// The claims of whoever handles an open session in `room`. The token may have expired since: its life bounds
 /// joining, and who joined must be able to leave.
-pub(super) fn recognise(
+pub(crate) fn recognise(
     door: &Door,
     token: Option<&str>,
     room: &RoomName,
@@ -66,7 +68,7 @@ pub(super) fn recognise(
 }
 
 /// Lets holders of a service key pass.
-pub(super) fn service(door: &Door, request: &HttpRequest) -> Result<(), Problem> {
+pub(crate) fn service(door: &Door, request: &HttpRequest) -> Result<(), Problem> {
     if door.service_keys.is_empty() {
         return Err(ProblemKind::InvalidServiceKey.because(
             "this server has no service keys; add one from `hive keys` to auth.service_keys",

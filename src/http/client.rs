@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 /// The address that a request is counted for: the peer, or, if the peer is a trusted proxy, the last address
 /// of `X-Forwarded-For` that is none. IPv6 addresses stand for their /64, which one customer has whole.
-pub(super) fn client_address(request: &HttpRequest, trusted: &[IpNet]) -> Option<IpAddr> {
+pub(crate) fn client_address(request: &HttpRequest, trusted: &[IpNet]) -> Option<IpAddr> {
     let peer = request.peer_addr()?.ip();
     let forwarded = request
         .headers()

@@ -14,11 +14,11 @@ use actix_web::{dev::Extensions, rt::net};
 
 /// The connection that a request came on.
 #[derive(Clone, Debug)]
-pub(super) struct Connection(Arc<TcpStream>);
+pub(crate) struct Connection(Arc<TcpStream>);
 
 impl Connection {
     /// `HttpServer::on_connect`.
-    pub(super) fn remember(io: &dyn Any, extensions: &mut Extensions) {
+    pub(crate) fn remember(io: &dyn Any, extensions: &mut Extensions) {
         if let Some(stream) = io.downcast_ref::<net::TcpStream>()
             && let Ok(handle) = stream.as_fd().try_clone_to_owned()
         {
@@ -27,7 +27,7 @@ impl Connection {
     }
 
     /// Ends both directions at once; the server's own handle then fails and is dropped.
-    pub(super) fn cut(&self) {
+    pub(crate) fn cut(&self) {
         // It fails only if the connection is gone already.
         let _ = self.0.shutdown(Shutdown::Both);
     }

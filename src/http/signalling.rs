@@ -3,7 +3,7 @@
 //! Both are the same exchange: POST an SDP offer, get the answer and the address of a session; PATCH that with
 //! ICE candidates or to restart ICE; DELETE it to leave.
 
-pub(super) mod refusal;
+pub(crate) mod refusal;
 
 use std::{future::Future, str::FromStr};
 
@@ -219,7 +219,8 @@ fn match_tag(request: &HttpRequest, present: &str) -> Result<(), Problem> {
     }
 }
 
-async fn in_time<T>(door: &Door, answer: impl Future<Output = T>) -> Result<T, Problem> {
+/// The answer, unless it takes longer than `http.request_timeout`.
+pub(crate) async fn in_time<T>(door: &Door, answer: impl Future<Output = T>) -> Result<T, Problem> {
     timeout(door.http.request_timeout, answer)
         .await
         .map_err(|_| {

@@ -13,6 +13,7 @@ use hive_actors::{
     Check, IceRestart, KillError, ListenRequest, PublishRequest, Readiness, Session, SessionError,
     SessionId, SessionInfo, SessionKind, SubscribeError, TrickleError, Wants,
     events::schema::{ErrorNotice, EventBody, RoomEvent},
+    livekit::{JoinError, JoinRequest, ResumeError, ResumeRequest},
 };
 use hive_models::{Lang, LangPair};
 use parking_lot::Mutex;
@@ -20,14 +21,17 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::backend::{Backend, EventFeed};
+use crate::livekit::{SignalConnection, test_double::SignalLog};
 
 /// Rooms that do nothing; what to answer is in the room's name, so that a test reads as what it tests.
 #[derive(Clone, Default)]
-pub(super) struct TableOfSessions {
-    pub(super) sessions: Arc<Mutex<HashMap<SessionId, SessionInfo>>>,
-    pub(super) broken: Arc<AtomicBool>,
+pub(crate) struct TableOfSessions {
+    pub(crate) sessions: Arc<Mutex<HashMap<SessionId, SessionInfo>>>,
+    pub(crate) broken: Arc<AtomicBool>,
     /// Told when a subscription to events ends.
-    pub(super) feed_ended: Arc<Notify>,
+    pub(crate) feed_ended: Arc<Notify>,
+    /// What LiveKit clients did.
+    pub(crate) signals: SignalLog,
 }
 
 /// Tells that it was dropped.
@@ -182,6 +186,32 @@ impl Backend for TableOfSessions {
             "hive/room" => Ok(()),
             "hive/restarting" => Err(KillError::NotRunning { path }),
             _ => Err(KillError::UnknownPath { path }),
+        }
+    }
+
+    fn join(
+        &self,
+        request: JoinRequest,
+    ) -> LocalBoxFuture<'_, Result<SignalConnection, JoinError>> {
+        async move {
+            self.may_join(&request)?;
+            Ok(self.signals.join(request))
+        }
+        .boxed_local()
+    }
+
+    fn resume(
+        &self,
+        request: ResumeRequest,
+    ) -> LocalBoxFuture<'_, Result<SignalConnection, ResumeError>> {
+        async move { self.signals.resume(request) }.boxed_local()
+    }
+
+    fn may_join(&self, request: &JoinRequest) -> Result<(), JoinError> {
+        match request.room.as_str() {
+            "missing" => Err(JoinError::NoSuchRoom(request.room.clone())),
+            "full" => Err(JoinError::Session(SessionError::RoomFull { max: 1 })),
+            _ => Ok(()),
         }
     }
 

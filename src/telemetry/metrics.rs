@@ -83,6 +83,22 @@ pub const METRICS: &[Metric] = &[
         "hive_event_clients_cut_total",
         "Events clients disconnected, by reason: slow, silent, protocol.",
     ),
+    gauge(
+        "hive_signal_connections",
+        "Open WebSockets of LiveKit clients.",
+    ),
+    counter(
+        "hive_signal_messages_total",
+        "Messages of and to LiveKit clients, by direction and kind.",
+    ),
+    counter(
+        "hive_signal_refused_total",
+        "Messages and resumptions of LiveKit clients that were refused, by reason.",
+    ),
+    counter(
+        "hive_signal_clients_cut_total",
+        "LiveKit clients disconnected, by reason: slow, silent.",
+    ),
 ];
 
 /// Installs the recorder of the process and keeps its histograms from growing.
