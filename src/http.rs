@@ -1,8 +1,8 @@
 //! The front door's HTTP: signalling, events, tokens, health, metrics, supervision.
 
-mod app;
-mod backend;
-mod bearer;
+pub(crate) mod app;
+pub(crate) mod backend;
+pub(crate) mod bearer;
 mod client;
 mod connection;
 mod cors;
@@ -10,19 +10,21 @@ mod events;
 mod feed;
 mod guard;
 mod health;
-mod problem;
+pub(crate) mod problem;
 mod problems;
 mod rate;
 mod server;
-mod signalling;
+pub(crate) mod signalling;
+mod stats;
 mod supervision;
 #[cfg(test)]
-mod test_double;
+pub(crate) mod test_double;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod token;
 
 pub use backend::{Backend, EventFeed};
 pub use problem::{Problem, ProblemKind};
 pub use rate::{Allowance, RateLimiter};
 pub use server::{HttpServerHandle, StartHttpError, bind, start};
+pub use stats::Figures;

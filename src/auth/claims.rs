@@ -57,7 +57,11 @@ pub struct Claims {
     )]
     pub kind: Option<String>,
     /// What the token permits.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(
+        default,
+        skip_serializing_if = "VideoGrant::is_empty",
+        deserialize_with = "null_is_default"
+    )]
     pub video: VideoGrant,
     /// What the room should be like if its first participant comes with this token.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -23,7 +23,7 @@ pub struct VideoGrant {
     #[serde(skip_serializing_if = "is_false", deserialize_with = "null_is_default")]
     pub room_admin: bool,
     /// Whether the token lets its holder in at all.
-    #[serde(deserialize_with = "null_is_default")]
+    #[serde(skip_serializing_if = "is_false", deserialize_with = "null_is_default")]
     pub room_join: bool,
     /// The room that the token is for.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "text")]
@@ -71,6 +71,11 @@ pub struct VideoGrant {
 }
 
 impl VideoGrant {
+    /// Nothing is granted, and nothing said.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// May publish something.
     pub fn may_publish(&self) -> bool {
         self.room_join && self.can_publish.unwrap_or(true)

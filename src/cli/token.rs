@@ -161,7 +161,7 @@ mod tests {
             said("--room-create --room-list"),
             Some(json!({
                 "iss": "", "exp": 0,
-                "video": { "roomJoin": false, "roomCreate": true, "roomList": true },
+                "video": { "roomCreate": true, "roomList": true },
             }))
         );
         let admin = said("--room r --room-admin").expect("needs no identity");

@@ -19,36 +19,37 @@ use super::{
     problems,
     rate::RateLimiter,
     signalling::{self, Flow},
-    supervision, token,
+    stats, supervision, token,
 };
 use crate::{
     auth::{Keyring, ServiceKeys},
     config::{self, Config},
+    livekit::twirp,
 };
 
 /// Whether new work is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Doorway {
+pub(crate) enum Doorway {
     Open,
     /// The server goes down.
     Closing,
 }
 
 /// What every handler has.
-pub(super) struct Door {
-    pub(super) backend: Box<dyn Backend>,
-    pub(super) keyring: Keyring,
-    pub(super) service_keys: ServiceKeys,
-    pub(super) http: config::Http,
-    pub(super) chaos: bool,
-    pub(super) limiter: Mutex<RateLimiter>,
-    pub(super) doorway: watch::Receiver<Doorway>,
-    pub(super) metrics: PrometheusHandle,
-    pub(super) started: Instant,
+pub(crate) struct Door {
+    pub(crate) backend: Box<dyn Backend>,
+    pub(crate) keyring: Keyring,
+    pub(crate) service_keys: ServiceKeys,
+    pub(crate) http: config::Http,
+    pub(crate) chaos: bool,
+    pub(crate) limiter: Mutex<RateLimiter>,
+    pub(crate) doorway: watch::Receiver<Doorway>,
+    pub(crate) metrics: PrometheusHandle,
+    pub(crate) started: Instant,
 }
 
 impl Door {
-    pub(super) fn new(
+    pub(crate) fn new(
         config: &Config,
         backend: Box<dyn Backend>,
         metrics: PrometheusHandle,
@@ -68,7 +69,7 @@ impl Door {
     }
 
     /// Refuses new work while the server goes down.
-    pub(super) fn open(&self) -> Result<(), Problem> {
+    pub(crate) fn open(&self) -> Result<(), Problem> {
         match *self.doorway.borrow() {
             Doorway::Open => Ok(()),
             Doorway::Closing => Err(ProblemKind::NotReady
@@ -78,7 +79,7 @@ impl Door {
     }
 
     /// The body, as text, if it has the media type and keeps within size and time.
-    pub(super) async fn text(
+    pub(crate) async fn text(
         &self,
         request: &HttpRequest,
         payload: web::Payload,
@@ -101,23 +102,27 @@ impl Door {
                 .because(format!("the Content-Type has to be {media_type}"));
             return Err(problem.header(accept, media_type));
         }
+        let bytes = self.bytes(payload).await?;
+        String::from_utf8(bytes.into())
+            .map_err(|_| ProblemKind::BadRequest.because("the body is not UTF-8"))
+    }
+
+    /// The body, if it keeps within size and time.
+    pub(crate) async fn bytes(&self, payload: web::Payload) -> Result<web::Bytes, Problem> {
         let limit = self.http.max_body;
         let read = timeout(self.http.request_timeout, payload.to_bytes_limited(limit)).await;
-        let bytes = read
-            .map_err(|_| ProblemKind::RequestTimeout)?
+        read.map_err(|_| ProblemKind::RequestTimeout)?
             .map_err(|_| {
                 ProblemKind::PayloadTooLarge
                     .because(format!("the body is larger than {limit} bytes"))
             })?
             .map_err(|error| {
                 ProblemKind::BadRequest.because(format!("the body did not arrive whole: {error}"))
-            })?;
-        String::from_utf8(bytes.into())
-            .map_err(|_| ProblemKind::BadRequest.because("the body is not UTF-8"))
+            })
     }
 
     /// The body, from JSON.
-    pub(super) async fn json<T: DeserializeOwned>(
+    pub(crate) async fn json<T: DeserializeOwned>(
         &self,
         request: &HttpRequest,
         payload: web::Payload,
@@ -139,7 +144,7 @@ impl Door {
 }
 
 /// All addresses. A method that an address does not take is a 405 with `Allow`; OPTIONS tells the same with 204.
-pub(super) fn routes(app: &mut web::ServiceConfig) {
+pub(crate) fn routes(app: &mut web::ServiceConfig) {
     app.service(only(
         web::resource("/live").route(web::get().to(health::live)),
         "GET, OPTIONS",
@@ -193,12 +198,15 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
         app.service(only(endpoint, signalling::ENDPOINT_METHODS))
             .service(only(session, signalling::SESSION_METHODS));
     }
+    stats::routes(app);
+    twirp::routes(app);
     app.default_service(web::to(|| async {
         Err::<HttpResponse, _>(Problem::from(ProblemKind::NotFound))
     }));
 }
 
-fn only(resource: Resource, methods: &'static str) -> Resource {
+/// `resource`, telling which methods it takes to whoever tries another one.
+pub(crate) fn only(resource: Resource, methods: &'static str) -> Resource {
     resource.default_service(web::to(move |request: HttpRequest| async move {
         if request.method() == Method::OPTIONS {
             return HttpResponse::NoContent()

@@ -11,11 +11,14 @@ use hive_actors::{
 use hive_models::LangPair;
 use serde_json::Value;
 
+use super::stats::Figures;
+use crate::livekit::twirp::RoomService;
+
 /// A room's events, in order.
 pub type EventFeed = Pin<Box<dyn Stream<Item = Arc<RoomEvent>>>>;
 
 /// The rooms behind the front door. [`Service`] is one; its methods of the same names say what they do.
-pub trait Backend: Send + Sync + 'static {
+pub trait Backend: RoomService + Figures + Send + Sync + 'static {
     /// See [`Service::publish`].
     fn publish(&self, request: PublishRequest)
     -> LocalBoxFuture<'_, Result<Session, SessionError>>;

@@ -11,13 +11,13 @@ use crate::auth::{Claims, Identity, RoomName, VerifyTokenError, unix_seconds};
 
 /// What a request needs of its token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Need {
+pub(crate) enum Need {
     Publish,
     Subscribe,
 }
 
 /// The credentials of `Authorization: Bearer` (RFC 6750).
-pub(super) fn bearer(request: &HttpRequest) -> Option<&str> {
+pub(crate) fn bearer(request: &HttpRequest) -> Option<&str> {
     let value = request
         .headers()
         .get(header::AUTHORIZATION)?
@@ -29,7 +29,7 @@ pub(super) fn bearer(request: &HttpRequest) -> Option<&str> {
 }
 
 /// Who brings a living token that permits what is needed in `room`, and all it says.
-pub(super) fn admit(
+pub(crate) fn admit(
     door: &Door,
     token: Option<&str>,
     room: &RoomName,
@@ -54,14 +54,14 @@ pub(super) fn admit(
 }
 
 /// The claims of a living token, whatever they permit.
-pub(super) fn verify(door: &Door, token: Option<&str>) -> Result<Claims, Problem> {
+pub(crate) fn verify(door: &Door, token: Option<&str>) -> Result<Claims, Problem> {
     let token = token.ok_or(ProblemKind::Unauthenticated)?;
     door.keyring.verify(token, unix_seconds()).map_err(refused)
 }
 
 /// Who handles an open session in `room`. The token may have expired since: its life bounds joining, and who
 /// joined must be able to leave.
-pub(super) fn recognise(
+pub(crate) fn recognise(
     door: &Door,
     token: Option<&str>,
     room: &RoomName,
@@ -81,7 +81,7 @@ fn identity(claims: &Claims) -> Result<Identity, Problem> {
 }
 
 /// Lets holders of a service key pass.
-pub(super) fn service(door: &Door, request: &HttpRequest) -> Result<(), Problem> {
+pub(crate) fn service(door: &Door, request: &HttpRequest) -> Result<(), Problem> {
     if door.service_keys.is_empty() {
         return Err(ProblemKind::InvalidServiceKey.because(
             "this server has no service keys; add one from `hive keys` to auth.service_keys",

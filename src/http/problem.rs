@@ -140,7 +140,7 @@ kinds! {
 
 impl ProblemKind {
     /// The kind that stands for a status when nothing better is known.
-    pub(super) fn of_status(status: StatusCode) -> Self {
+    pub(crate) fn of_status(status: StatusCode) -> Self {
         match status.as_u16() {
             401 => Self::Unauthenticated,
             403 => Self::NotPermitted,
@@ -176,6 +176,11 @@ impl From<ProblemKind> for Problem {
     }
 }
 
+/// Marks an error response that is no problem and has to stay as it is, because its protocol has a form of its
+/// own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OwnWords;
+
 /// An error on its way to a client.
 #[derive(Clone, Debug)]
 pub struct Problem {
@@ -191,25 +196,39 @@ impl Problem {
         self.kind
     }
 
+    /// The words for this one occurrence.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// What it says in `Retry-After`.
+    pub(crate) fn retry_after_seconds(&self) -> Option<&str> {
+        let found = self
+            .headers
+            .iter()
+            .find(|(name, _)| name == header::RETRY_AFTER);
+        found.map(|(_, value)| value.as_str())
+    }
+
     /// With another member of the JSON object.
-    pub(super) fn with(mut self, member: &str, value: impl Into<Value>) -> Self {
+    pub(crate) fn with(mut self, member: &str, value: impl Into<Value>) -> Self {
         self.members.insert(member.to_owned(), value.into());
         self
     }
 
     /// With another header.
-    pub(super) fn header(mut self, name: header::HeaderName, value: impl Into<String>) -> Self {
+    pub(crate) fn header(mut self, name: header::HeaderName, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 
     /// Worth trying again after so many seconds.
-    pub(super) fn retry_after(self, seconds: u64) -> Self {
+    pub(crate) fn retry_after(self, seconds: u64) -> Self {
         self.header(header::RETRY_AFTER, seconds.max(1).to_string())
     }
 
     /// The JSON object.
-    pub(super) fn body(&self) -> Value {
+    pub(crate) fn body(&self) -> Value {
         let mut body = json!({
             "type": format!("/problems/{}", self.kind.slug()),
             "title": self.kind.title(),

@@ -219,7 +219,8 @@ fn match_tag(request: &HttpRequest, present: &str) -> Result<(), Problem> {
     }
 }
 
-async fn in_time<T>(door: &Door, answer: impl Future<Output = T>) -> Result<T, Problem> {
+/// The answer, unless it takes longer than `http.request_timeout`.
+pub(crate) async fn in_time<T>(door: &Door, answer: impl Future<Output = T>) -> Result<T, Problem> {
     timeout(door.http.request_timeout, answer)
         .await
         .map_err(|_| {

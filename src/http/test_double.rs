@@ -23,11 +23,13 @@ use super::backend::{Backend, EventFeed};
 
 /// Rooms that do nothing; what to answer is in the room's name, so that a test reads as what it tests.
 #[derive(Clone, Default)]
-pub(super) struct TableOfSessions {
-    pub(super) sessions: Arc<Mutex<HashMap<SessionId, SessionInfo>>>,
-    pub(super) broken: Arc<AtomicBool>,
+pub(crate) struct TableOfSessions {
+    pub(crate) sessions: Arc<Mutex<HashMap<SessionId, SessionInfo>>>,
+    pub(crate) broken: Arc<AtomicBool>,
+    /// What the room service was asked for.
+    pub(crate) asked: Arc<Mutex<Vec<String>>>,
     /// Told when a subscription to events ends.
-    pub(super) feed_ended: Arc<Notify>,
+    pub(crate) feed_ended: Arc<Notify>,
 }
 
 /// Tells that it was dropped.

@@ -3,6 +3,7 @@
 mod build;
 mod doors;
 mod error;
+mod figures;
 mod session;
 mod subscription;
 
@@ -17,6 +18,7 @@ pub(crate) use build::engines;
 pub use error::{
     KillError, SessionError, ShutdownError, StartServiceError, SubscribeError, TrickleError,
 };
+pub use figures::{LinkFigures, RoomFigures};
 pub use session::{
     IceRestart, ListenRequest, ParseSessionIdError, PublishRequest, Session, SessionId,
     SessionInfo, SessionKind,
