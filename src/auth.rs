@@ -1,10 +1,15 @@
 //! Who may do what: tokens in LiveKit's claim layout (JWT, HS256) and the keys of services.
 
 mod claims;
+mod grant;
+mod lenient;
+mod names;
 mod service_key;
 mod tokens;
 
-pub use claims::{Claims, Identity, InvalidName, RoomName, VideoGrant};
+pub use claims::Claims;
+pub use grant::VideoGrant;
+pub use names::{Identity, InvalidName, RoomName};
 pub use service_key::ServiceKeys;
 pub use tokens::{IssueTokenError, Keyring, VerifyTokenError};
 

@@ -46,9 +46,11 @@ enum Command {
     /// Prints them as the YAML that goes into the configuration; by itself it is a whole configuration. Each
     /// call makes new ones; nothing is stored.
     Keys,
-    /// Make a token for one participant of one room, signed with the first API key of the configuration.
+    /// Make a token, signed with the first API key of the configuration.
     ///
-    /// Prints the token alone, so that it can be used in a script. Send it as `Authorization: Bearer TOKEN`.
+    /// With --room and --identity it is for one participant of one room; with --room-create, --room-list or
+    /// --room-admin for a server that manages rooms. Prints the token alone, so that it can be used in a script.
+    /// Send it as `Authorization: Bearer TOKEN`.
     Token(token::TokenArgs),
 }
 

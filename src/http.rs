@@ -15,14 +15,16 @@ mod problems;
 mod rate;
 mod server;
 pub(crate) mod signalling;
+mod stats;
 mod supervision;
 #[cfg(test)]
 pub(crate) mod test_double;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod token;
 
 pub use backend::{Backend, EventFeed};
 pub use problem::{Problem, ProblemKind};
 pub use rate::{Allowance, RateLimiter};
 pub use server::{HttpServerHandle, StartHttpError, bind, start};
+pub use stats::Figures;

@@ -1,5 +1,6 @@
 //! The front door for clients made with LiveKit's SDKs: their signalling over a WebSocket, and the
-//! addresses at which they ask why they were not let in.
+//! addresses at which they ask why they were not let in; the room service that applications' servers
+//! call, and the webhooks by which they are called.
 //!
 //! A connection is three things that end together. The [`session`] is the actor of its WebSocket. It
 //! gives what the client asks for to [`attend`], which has it done by the room in order, one after the
@@ -25,8 +26,10 @@ mod session;
 pub(crate) mod test_double;
 #[cfg(test)]
 mod tests;
+pub mod twirp;
 mod validate;
 mod verdict;
+pub mod webhook;
 
 use actix_web::web;
 use hive_actors::livekit::{Topology, proto};

@@ -25,9 +25,9 @@ mod telemetry;
 
 pub use hive_media::{AcceptError, FragmentError, OfferError};
 pub use service::{
-    Check, EventSubscription, IceRestart, KillError, ListenRequest, ParseSessionIdError,
-    PublishRequest, Readiness, Service, ServiceStats, Session, SessionError, SessionId,
-    SessionInfo, SessionKind, ShutdownError, StartServiceError, SubscribeError, TrickleError,
-    Wants,
+    Check, EventSubscription, IceRestart, KillError, LinkFigures, ListenRequest,
+    ParseSessionIdError, PublishRequest, Readiness, RoomFigures, Service, ServiceStats, Session,
+    SessionError, SessionId, SessionInfo, SessionKind, ShutdownError, StartServiceError,
+    SubscribeError, TrickleError, Wants,
 };
 pub use settings::ServiceSettings;

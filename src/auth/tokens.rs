@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, errors::ErrorKind};
 use serde::Deserialize;
 
-use super::{Claims, Identity, RoomName, VideoGrant};
+use super::Claims;
 use crate::config::Auth;
 
 /// Why a token is refused.
@@ -151,20 +151,23 @@ impl Keyring {
             })
     }
 
-    /// Makes a token for one room, signed with the first API key, valid from `now` (Unix seconds).
+    /// Makes a token that says `claims`, signed with the first API key, valid from `now` (Unix seconds). Who
+    /// signs and for how long is filled in here.
     ///
     /// # Errors
     /// Every [`IssueTokenError`].
     pub fn issue(
         &self,
-        identity: &Identity,
-        name: Option<String>,
-        room: &RoomName,
-        grant: (bool, bool),
+        claims: Claims,
         ttl: Option<Duration>,
         now: u64,
     ) -> Result<(String, Claims), IssueTokenError> {
-        let (iss, (_, key)) = self.keys.first_key_value().ok_or(IssueTokenError::NoKey)?;
+        let iss = self
+            .keys
+            .keys()
+            .next()
+            .ok_or(IssueTokenError::NoKey)?
+            .clone();
         let ttl = ttl.unwrap_or(self.default_ttl);
         if ttl > self.max_ttl || ttl.as_secs() == 0 {
             return Err(IssueTokenError::Life {
@@ -172,24 +175,23 @@ impl Keyring {
                 max: self.max_ttl.as_secs(),
             });
         }
-        let (can_publish, can_subscribe) = grant;
         let claims = Claims {
-            iss: iss.clone(),
-            sub: identity.clone(),
+            iss,
             exp: now.saturating_add(ttl.as_secs()),
             nbf: Some(now),
-            name,
-            metadata: None,
-            video: VideoGrant {
-                room: Some(room.to_string()),
-                room_join: true,
-                can_publish: Some(can_publish),
-                can_subscribe: Some(can_subscribe),
-            },
+            ..claims
         };
-        let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, key)
-            .map_err(|error| IssueTokenError::Sign(error.to_string()))?;
-        Ok((token, claims))
+        Ok((self.sign(&claims)?, claims))
+    }
+
+    /// Signs claims with the secret of the API key that they name.
+    ///
+    /// # Errors
+    /// [`IssueTokenError`] but for `Life`.
+    pub fn sign(&self, claims: &Claims) -> Result<String, IssueTokenError> {
+        let (_, key) = self.keys.get(&claims.iss).ok_or(IssueTokenError::NoKey)?;
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, key)
+            .map_err(|error| IssueTokenError::Sign(error.to_string()))
     }
 }
 
@@ -208,14 +210,17 @@ mod tests {
         Keyring::new(&auth)
     }
 
+    fn joining() -> Claims {
+        let (ann, room) = ("ann".parse().expect("id"), "room".parse().expect("room"));
+        let mut claims = Claims::joining(ann, &room);
+        claims.name = Some("Ann".to_owned());
+        claims.video.can_subscribe = Some(false);
+        claims
+    }
+
     fn token(ttl: u64) -> String {
-        let ann = "ann".parse().expect("identity");
-        let room = "room".parse().expect("room");
         let ttl = Some(Duration::from_secs(ttl));
-        keyring()
-            .issue(&ann, Some("Ann".to_owned()), &room, (true, false), ttl, NOW)
-            .expect("issued")
-            .0
+        keyring().issue(joining(), ttl, NOW).expect("issued").0
     }
 
     fn signed(header: &str, claims: &str, alg: Algorithm, secret: &str) -> String {
@@ -239,7 +244,7 @@ mod tests {
     #[test]
     fn what_is_issued_is_accepted() {
         let claims = keyring().verify(&token(60), NOW).expect("valid");
-        assert_eq!(claims.sub.as_str(), "ann");
+        assert_eq!(claims.sub.as_ref().map(|sub| sub.as_str()), Some("ann"));
         assert_eq!(claims.name.as_deref(), Some("Ann"));
         assert_eq!(claims.video.room.as_deref(), Some("room"));
         assert!(claims.video.may_publish() && !claims.video.may_subscribe());
@@ -344,8 +349,8 @@ mod tests {
         let header = r#"{"alg":"HS256","typ":"JWT"}"#;
         for claims in [
             r#"{"iss":"key","sub":"ann"}"#,
-            r#"{"iss":"key","exp":9999999999}"#,
-            r#"{"iss":"key","sub":"","exp":9999999999}"#,
+            r#"{"sub":"ann","exp":9999999999}"#,
+            r#"{"iss":"key","sub":"a\nb","exp":9999999999}"#,
         ] {
             let token = signed(header, claims, Algorithm::HS256, SECRET);
             assert!(
@@ -359,24 +364,32 @@ mod tests {
     }
 
     #[test]
+    fn a_servers_token_needs_no_identity() {
+        let header = r#"{"alg":"HS256","typ":"JWT"}"#;
+        for claims in [
+            r#"{"iss":"key","exp":9999999999,"video":{"roomCreate":true}}"#,
+            r#"{"iss":"key","sub":"","exp":9999999999,"video":{"roomCreate":true}}"#,
+        ] {
+            let token = signed(header, claims, Algorithm::HS256, SECRET);
+            let claims = keyring()
+                .verify(&token, NOW)
+                .expect("as livekit-api makes them");
+            assert!(claims.sub.is_none() && claims.video.room_create);
+        }
+    }
+
+    #[test]
     fn a_token_does_not_outlive_max_ttl() {
-        let (ann, room) = (
-            "ann".parse().expect("identity"),
-            "room".parse().expect("room"),
-        );
         for asked in [0, 86_401] {
             let ttl = Some(Duration::from_secs(asked));
             assert_eq!(
-                keyring()
-                    .issue(&ann, None, &room, (true, true), ttl, NOW)
-                    .map(|_| ()),
+                keyring().issue(joining(), ttl, NOW).map(|_| ()),
                 Err(IssueTokenError::Life { asked, max: 86_400 })
             );
         }
         let none = Keyring::new(&Auth::default());
         assert_eq!(
-            none.issue(&ann, None, &room, (true, true), None, NOW)
-                .map(|_| ()),
+            none.issue(joining(), None, NOW).map(|_| ()),
             Err(IssueTokenError::NoKey)
         );
     }

@@ -23,6 +23,8 @@ pub struct Media {
     pub idle_timeout: Duration,
     /// Peers a worker takes.
     pub max_peers: usize,
+    /// Of so many of a room's microphones, the loudest, LiveKit's clients are sent packets.
+    pub prominent_speakers: usize,
 }
 
 impl Default for Media {
@@ -33,6 +35,7 @@ impl Default for Media {
             advertise,
             idle_timeout,
             max_peers,
+            prominent_speakers,
         } = MediaSettings::default();
         Self {
             bind,
@@ -40,6 +43,7 @@ impl Default for Media {
             advertise,
             idle_timeout,
             max_peers,
+            prominent_speakers,
         }
     }
 }

@@ -16,6 +16,8 @@ pub struct Rooms {
     /// Time for which a room without participants is kept.
     #[serde(with = "super::duration")]
     pub empty_timeout: Duration,
+    /// Whether LiveKit's clients make a room by joining it.
+    pub auto_create: bool,
 }
 
 impl Default for Rooms {
@@ -24,11 +26,13 @@ impl Default for Rooms {
             max_rooms,
             max_participants,
             empty_timeout,
+            auto_create,
         } = RoomSettings::default();
         Self {
             max_rooms,
             max_participants,
             empty_timeout,
+            auto_create,
         }
     }
 }

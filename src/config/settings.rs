@@ -16,6 +16,7 @@ impl From<&Config> for ServiceSettings {
                 max_rooms: config.rooms.max_rooms,
                 max_participants: config.rooms.max_participants,
                 empty_timeout: config.rooms.empty_timeout,
+                auto_create: config.rooms.auto_create,
             },
             pipeline: pipeline(&config.pipeline),
             engines: engines(&config.engines),
@@ -43,6 +44,7 @@ fn media(media: &Media) -> MediaSettings {
         advertise: media.advertise.clone(),
         idle_timeout: media.idle_timeout,
         max_peers: media.max_peers,
+        prominent_speakers: media.prominent_speakers,
     }
 }
 

@@ -19,12 +19,12 @@ use super::{
     problems,
     rate::RateLimiter,
     signalling::{self, Flow},
-    supervision, token,
+    stats, supervision, token,
 };
 use crate::{
     auth::{Keyring, ServiceKeys},
     config::{self, Config},
-    livekit::{self, IceServers},
+    livekit::{self, IceServers, twirp},
 };
 
 /// Whether new work is taken.
@@ -105,19 +105,23 @@ impl Door {
                 .because(format!("the Content-Type has to be {media_type}"));
             return Err(problem.header(accept, media_type));
         }
+        let bytes = self.bytes(payload).await?;
+        String::from_utf8(bytes.into())
+            .map_err(|_| ProblemKind::BadRequest.because("the body is not UTF-8"))
+    }
+
+    /// The body, if it keeps within size and time.
+    pub(crate) async fn bytes(&self, payload: web::Payload) -> Result<web::Bytes, Problem> {
         let limit = self.http.max_body;
         let read = timeout(self.http.request_timeout, payload.to_bytes_limited(limit)).await;
-        let bytes = read
-            .map_err(|_| ProblemKind::RequestTimeout)?
+        read.map_err(|_| ProblemKind::RequestTimeout)?
             .map_err(|_| {
                 ProblemKind::PayloadTooLarge
                     .because(format!("the body is larger than {limit} bytes"))
             })?
             .map_err(|error| {
                 ProblemKind::BadRequest.because(format!("the body did not arrive whole: {error}"))
-            })?;
-        String::from_utf8(bytes.into())
-            .map_err(|_| ProblemKind::BadRequest.because("the body is not UTF-8"))
+            })
     }
 
     /// The body, from JSON.
@@ -198,6 +202,8 @@ pub(crate) fn routes(app: &mut web::ServiceConfig) {
             .service(only(session, signalling::SESSION_METHODS));
     }
     livekit::routes(app);
+    stats::routes(app);
+    twirp::routes(app);
     app.default_service(web::to(|| async {
         Err::<HttpResponse, _>(Problem::from(ProblemKind::NotFound))
     }));

@@ -12,13 +12,14 @@ use hive_actors::{
 use hive_models::LangPair;
 use serde_json::Value;
 
-use crate::livekit::{SignalConnection, boxed};
+use super::stats::Figures;
+use crate::livekit::{SignalConnection, boxed, twirp::RoomService};
 
 /// A room's events, in order.
 pub type EventFeed = Pin<Box<dyn Stream<Item = Arc<RoomEvent>>>>;
 
 /// The rooms behind the front door. [`Service`] is one; its methods of the same names say what they do.
-pub trait Backend: Send + Sync + 'static {
+pub trait Backend: RoomService + Figures + Send + Sync + 'static {
     /// See [`Service::publish`].
     fn publish(&self, request: PublishRequest)
     -> LocalBoxFuture<'_, Result<Session, SessionError>>;

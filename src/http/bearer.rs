@@ -1,12 +1,13 @@
 //! Tokens on requests, and what they permit.
 
 use actix_web::{HttpRequest, http::header};
+use hive_actors::livekit::proto::TrackSource;
 
 use super::{
     app::Door,
     problem::{Problem, ProblemKind},
 };
-use crate::auth::{Claims, RoomName, VerifyTokenError, unix_seconds};
+use crate::auth::{Claims, Identity, RoomName, VerifyTokenError, unix_seconds};
 
 /// What a request needs of its token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,23 +28,21 @@ pub(crate) fn bearer(request: &HttpRequest) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !credentials.is_empty()).then_some(credentials)
 }
 
-/// The claims of a living token, whatever it permits.
-pub(crate) fn verify(door: &Door, token: Option<&str>) -> Result<Claims, Problem> {
-    let token = token.ok_or(ProblemKind::Unauthenticated)?;
-    door.keyring.verify(token, unix_seconds()).map_err(refused)
-}
-
-/// The claims of a living token that permits what is needed in `room`.
+/// Who brings a living token that permits what is needed in `room`, and all it says.
 pub(crate) fn admit(
     door: &Door,
     token: Option<&str>,
     room: &RoomName,
     need: Need,
-) -> Result<Claims, Problem> {
+) -> Result<(Identity, Claims), Problem> {
     let claims = verify(door, token)?;
     fits(&claims, room)?;
     let (permitted, grant) = match need {
-        Need::Publish => (claims.video.may_publish(), "canPublish"),
+        // A microphone is what WHIP publishes.
+        Need::Publish => (
+            claims.video.may_publish_source(TrackSource::Microphone),
+            "canPublish (with microphone among canPublishSources, if there are any)",
+        ),
         Need::Subscribe => (claims.video.may_subscribe(), "canSubscribe"),
     };
     if !permitted {
@@ -51,20 +50,34 @@ pub(crate) fn admit(
             "the token's video grant lacks roomJoin and {grant}"
         )));
     }
-    Ok(claims)
+    Ok((identity(&claims)?, claims))
 }
 
-/// The claims of whoever handles an open session in `room`. The token may have expired since: its life bounds
-/// joining, and who joined must be able to leave.
+/// The claims of a living token, whatever they permit.
+pub(crate) fn verify(door: &Door, token: Option<&str>) -> Result<Claims, Problem> {
+    let token = token.ok_or(ProblemKind::Unauthenticated)?;
+    door.keyring.verify(token, unix_seconds()).map_err(refused)
+}
+
+/// Who handles an open session in `room`. The token may have expired since: its life bounds joining, and who
+/// joined must be able to leave.
 pub(crate) fn recognise(
     door: &Door,
     token: Option<&str>,
     room: &RoomName,
-) -> Result<Claims, Problem> {
+) -> Result<Identity, Problem> {
     let token = token.ok_or(ProblemKind::Unauthenticated)?;
     let claims = door.keyring.verify_signature(token).map_err(refused)?;
     fits(&claims, room)?;
-    Ok(claims)
+    identity(&claims)
+}
+
+fn identity(claims: &Claims) -> Result<Identity, Problem> {
+    claims.sub.clone().ok_or_else(|| {
+        ProblemKind::InvalidToken.because(
+            "the token names nobody (sub): it is one for managing rooms, and joining one takes an identity",
+        )
+    })
 }
 
 /// Lets holders of a service key pass.

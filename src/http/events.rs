@@ -40,7 +40,7 @@ pub(super) async fn open(
 ) -> Result<HttpResponse, Problem> {
     let room = parse_room(&room)?;
     let token = bearer(&request).or(options.access_token.as_deref());
-    let claims = bearer::admit(&door, token, &room, Need::Subscribe)?;
+    let (who, _) = bearer::admit(&door, token, &room, Need::Subscribe)?;
     door.open()?;
     ws::handshake(&request).map_err(no_websocket)?;
     let langs = options
@@ -74,7 +74,7 @@ pub(super) async fn open(
         door.doorway.clone(),
         cut,
     ));
-    tracing::info!(room = %room, identity = %claims.sub, "a client reads the events");
+    tracing::info!(room = %room, identity = %who, "a client reads the events");
     let max_frame = limits.max_frame;
     WsResponseBuilder::new(Feed::new(queue, limits), &request, payload)
         .frame_size(max_frame)

@@ -15,9 +15,10 @@ use super::{
     app::Door,
     client::client_address,
     cors::CrossOrigin,
-    problem::{PROBLEM_JSON, Problem, ProblemKind},
+    problem::{OwnWords, PROBLEM_JSON, Problem, ProblemKind},
     rate::Allowance,
 };
+use crate::livekit::twirp::{TwirpError, is_twirp};
 
 /// Addresses that probes and scrapers call, on schedule.
 const UNLIMITED: [&str; 4] = ["/live", "/ready", "/health", "/metrics"];
@@ -35,6 +36,9 @@ pub(super) async fn guard(
     let cross_origin = CrossOrigin::of(request.method(), request.headers());
     let method = request.method().clone();
     let mut response = match limit(&door, &request) {
+        Err(problem) if is_twirp(request.path()) => {
+            request.into_response(TwirpError::from(problem).error_response())
+        }
         Err(problem) => request.into_response(problem.error_response()),
         Ok(()) => next.call(request).await?.map_into_boxed_body(),
     };
@@ -63,6 +67,9 @@ pub(super) async fn guard(
 /// An error that actix-web wrote, in words of its own.
 fn is_foreign_error(response: &ServiceResponse<BoxBody>) -> bool {
     let status = response.status();
+    if response.response().extensions().contains::<OwnWords>() {
+        return false;
+    }
     let is_problem = response
         .headers()
         .get(header::CONTENT_TYPE)

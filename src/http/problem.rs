@@ -176,6 +176,11 @@ impl From<ProblemKind> for Problem {
     }
 }
 
+/// Marks an error response that is no problem and has to stay as it is, because its protocol has a form of its
+/// own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OwnWords;
+
 /// An error on its way to a client.
 #[derive(Clone, Debug)]
 pub struct Problem {
@@ -189,6 +194,20 @@ impl Problem {
     /// What kind it is.
     pub fn kind(&self) -> ProblemKind {
         self.kind
+    }
+
+    /// The words for this one occurrence.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// What it says in `Retry-After`.
+    pub(crate) fn retry_after_seconds(&self) -> Option<&str> {
+        let found = self
+            .headers
+            .iter()
+            .find(|(name, _)| name == header::RETRY_AFTER);
+        found.map(|(_, value)| value.as_str())
     }
 
     /// With another member of the JSON object.

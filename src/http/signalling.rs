@@ -18,7 +18,7 @@ use super::{
     bearer::{self, Need, bearer},
     problem::{Problem, ProblemKind},
 };
-use crate::auth::{Claims, RoomName};
+use crate::auth::{Identity, RoomName};
 
 const SDP: &str = "application/sdp";
 const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
@@ -76,7 +76,7 @@ pub(super) async fn offer(
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     let room: RoomName = parse_room(&room)?;
-    let claims = bearer::admit(&door, bearer(&request), &room, flow.need())?;
+    let (who, claims) = bearer::admit(&door, bearer(&request), &room, flow.need())?;
     door.open()?;
     let lang = options
         .lang
@@ -85,7 +85,7 @@ pub(super) async fn offer(
         .map(parse_lang)
         .transpose()?;
     let offer = door.text(&request, payload, SDP).await?;
-    let (identity, name) = (claims.sub.to_string(), claims.name.clone());
+    let (identity, name) = (who.to_string(), claims.name);
     let room_name = room.to_string();
     let opened = match **flow {
         Flow::Whip => {
@@ -111,7 +111,7 @@ pub(super) async fn offer(
         }
     };
     let session = opened.map_err(|error| refusal::of_session(&error))?;
-    tracing::info!(room = %room, identity = %claims.sub, flow = flow.name(), "a session was opened");
+    tracing::info!(room = %room, identity = %who, flow = flow.name(), "a session was opened");
     Ok(HttpResponse::Created()
         .insert_header((header::CONTENT_TYPE, SDP))
         .insert_header((
@@ -152,11 +152,11 @@ pub(super) async fn close(
     address: web::Path<(String, String)>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let (id, session, claims) = own_session(**flow, &door, &address, &request)?;
+    let (id, session, who) = own_session(**flow, &door, &address, &request)?;
     if !door.backend.close(id) {
         return Err(ProblemKind::UnknownSession.into());
     }
-    tracing::info!(room = session.room, identity = %claims.sub, flow = flow.name(), "a session was closed");
+    tracing::info!(room = session.room, identity = %who, flow = flow.name(), "a session was closed");
     Ok(HttpResponse::Ok().finish())
 }
 
@@ -182,20 +182,20 @@ fn own_session(
     door: &Door,
     address: &(String, String),
     request: &HttpRequest,
-) -> Result<(SessionId, SessionInfo, Claims), Problem> {
+) -> Result<(SessionId, SessionInfo, Identity), Problem> {
     let (room, id) = address;
     let room = parse_room(room)?;
-    let claims = bearer::recognise(door, bearer(request), &room)?;
+    let who = bearer::recognise(door, bearer(request), &room)?;
     let id = SessionId::from_str(id).map_err(|error| ProblemKind::UnknownSession.because(error))?;
     let session = door
         .backend
         .session(id)
         .filter(|session| session.room == room.as_str() && session.kind == flow.kind())
         .ok_or(ProblemKind::UnknownSession)?;
-    if session.identity != claims.sub.as_str() {
+    if session.identity != who.as_str() {
         return Err(ProblemKind::WrongIdentity.into());
     }
-    Ok((id, session, claims))
+    Ok((id, session, who))
 }
 
 /// `If-Match` against the present tag (RFC 9110, section 13.1.1): strong comparison, `*` fits any.

@@ -32,6 +32,8 @@ pub(crate) struct TableOfSessions {
     pub(crate) feed_ended: Arc<Notify>,
     /// What LiveKit clients did.
     pub(crate) signals: SignalLog,
+    /// What the room service was asked for.
+    pub(crate) asked: Arc<Mutex<Vec<String>>>,
 }
 
 /// Tells that it was dropped.

@@ -4,6 +4,7 @@ mod errors;
 mod service;
 mod signalling;
 mod slow_reader;
+mod stats;
 mod tokens;
 
 use actix_web::{
@@ -25,14 +26,14 @@ use super::{
     test_double::TableOfSessions,
 };
 use crate::{
-    auth::{Identity, Keyring, RoomName, unix_seconds},
+    auth::{Claims, Identity, Keyring, RoomName, unix_seconds},
     config::{Config, Secret},
 };
 
-const SECRET: &str = "d8Qk1mZpX0aLw7vTn3RyUe5BhJc9GsFo";
-const SERVICE_KEY: &str = "Zx4cVb7nMq1wEr5tYu8iOp2aSd6fGh9j";
+pub(crate) const SECRET: &str = "d8Qk1mZpX0aLw7vTn3RyUe5BhJc9GsFo";
+pub(crate) const SERVICE_KEY: &str = "Zx4cVb7nMq1wEr5tYu8iOp2aSd6fGh9j";
 
-fn config() -> Config {
+pub(crate) fn config() -> Config {
     let mut config = Config::default();
     config
         .auth
@@ -43,18 +44,18 @@ fn config() -> Config {
     config
 }
 
-struct World {
-    table: TableOfSessions,
-    doorway: watch::Sender<Doorway>,
-    door: web::Data<Door>,
+pub(crate) struct World {
+    pub(crate) table: TableOfSessions,
+    pub(crate) doorway: watch::Sender<Doorway>,
+    pub(crate) door: web::Data<Door>,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(&config())
     }
 
-    fn with(config: &Config) -> Self {
+    pub(crate) fn with(config: &Config) -> Self {
         let (table, doorway) = (
             TableOfSessions::default(),
             watch::Sender::new(Doorway::Open),
@@ -74,7 +75,7 @@ impl World {
     }
 
     /// Status, headers and body of one request.
-    async fn ask(&self, request: TestRequest) -> Answer {
+    pub(crate) async fn ask(&self, request: TestRequest) -> Answer {
         let app = App::new()
             .app_data(self.door.clone())
             .wrap(from_fn(guard))
@@ -90,19 +91,21 @@ impl World {
             status,
             headers,
             body: String::from_utf8_lossy(&body).into_owned(),
+            bytes: body,
         }
     }
 }
 
 #[derive(Debug)]
-struct Answer {
-    status: StatusCode,
-    headers: header::HeaderMap,
-    body: String,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: header::HeaderMap,
+    pub(crate) body: String,
+    pub(crate) bytes: web::Bytes,
 }
 
 impl Answer {
-    fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)
             .and_then(|value| value.to_str().ok())
@@ -110,7 +113,7 @@ impl Answer {
     }
 
     /// The problem's name, after checking that it is one.
-    fn problem(&self) -> String {
+    pub(crate) fn problem(&self) -> String {
         assert_eq!(
             self.header("content-type"),
             "application/problem+json",
@@ -130,28 +133,28 @@ impl Answer {
         name.expect("a type").to_owned()
     }
 
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).expect("JSON")
     }
 }
 
-fn token(room: &str, identity: &str, publish: bool, subscribe: bool) -> String {
+pub(crate) fn token(room: &str, identity: &str, publish: bool, subscribe: bool) -> String {
     token_at(room, identity, (publish, subscribe), unix_seconds())
 }
 
-fn token_at(room: &str, identity: &str, grant: (bool, bool), now: u64) -> String {
+pub(crate) fn token_at(room: &str, identity: &str, grant: (bool, bool), now: u64) -> String {
     let (room, identity) = (
         room.parse::<RoomName>().expect("a room"),
         identity.parse::<Identity>().expect("an id"),
     );
     let keyring = Keyring::new(&config().auth);
-    keyring
-        .issue(&identity, None, &room, grant, None, now)
-        .expect("a token")
-        .0
+    let mut claims = Claims::joining(identity, &room);
+    claims.video.can_publish = Some(grant.0);
+    claims.video.can_subscribe = Some(grant.1);
+    keyring.issue(claims, None, now).expect("a token").0
 }
 
-fn bearer(token: &str) -> (header::HeaderName, String) {
+pub(crate) fn bearer(token: &str) -> (header::HeaderName, String) {
     (header::AUTHORIZATION, format!("Bearer {token}"))
 }
 

@@ -10,7 +10,7 @@ use super::{
     bearer,
     problem::{Problem, ProblemKind},
 };
-use crate::auth::{Identity, IssueTokenError, RoomName, unix_seconds};
+use crate::auth::{Claims, Identity, IssueTokenError, RoomName, unix_seconds};
 
 /// What a participant may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,17 +76,13 @@ pub(super) async fn issue(
             ProblemKind::InvalidJson.because(format!("participant_name: {error}"))
         })?,
     };
-    let grant = (role == Role::Speaker, true);
+    let mut said = Claims::joining(identity.clone(), &room);
+    said.name = Some(participant_name);
+    said.video.can_publish = Some(role == Role::Speaker);
+    said.video.can_subscribe = Some(true);
     let (token, claims) = door
         .keyring
-        .issue(
-            &identity,
-            Some(participant_name),
-            &room,
-            grant,
-            ttl.map(Duration::from_secs),
-            unix_seconds(),
-        )
+        .issue(said, ttl.map(Duration::from_secs), unix_seconds())
         .map_err(|error| match error {
             IssueTokenError::Life { .. } => ProblemKind::BadRequest.because(error),
             IssueTokenError::NoKey | IssueTokenError::Sign(_) => {

@@ -6,28 +6,31 @@ use hive_actors::livekit::proto::{ParticipantPermission, RoomConfiguration, part
 
 use crate::auth::Claims;
 
+/// Who they are; empty for a token that is not for joining, which is refused before.
+pub(super) fn identity(claims: &Claims) -> String {
+    claims
+        .sub
+        .as_ref()
+        .map(ToString::to_string)
+        .unwrap_or_default()
+}
+
 /// What its holder may do in the room.
 pub(super) fn permission(claims: &Claims) -> ParticipantPermission {
-    ParticipantPermission {
-        can_subscribe: claims.video.may_subscribe(),
-        can_publish: claims.video.may_publish(),
-        // Like LiveKit's default: who may publish tracks may publish data.
-        can_publish_data: claims.video.may_publish(),
-        ..ParticipantPermission::default()
-    }
+    claims.video.permission()
 }
 
 /// What the application attached, key by key.
-pub(super) fn attributes(_: &Claims) -> HashMap<String, String> {
-    HashMap::new()
+pub(super) fn attributes(claims: &Claims) -> HashMap<String, String> {
+    claims.attributes.clone().into_iter().collect()
 }
 
 /// Person, agent or machine.
-pub(super) fn kind(_: &Claims) -> participant_info::Kind {
-    participant_info::Kind::Standard
+pub(super) fn kind(claims: &Claims) -> participant_info::Kind {
+    claims.participant_kind()
 }
 
 /// What a room that its holder makes by joining should be like.
-pub(super) fn room_config(_: &Claims) -> Option<RoomConfiguration> {
-    None
+pub(super) fn room_config(claims: &Claims) -> Option<RoomConfiguration> {
+    claims.room_config.clone()
 }

@@ -86,7 +86,7 @@ impl Query {
         if truth(&self.reconnect) {
             return Ok(Asked::Resume(ResumeRequest {
                 room,
-                identity: claims.sub.to_string(),
+                identity: grants::identity(claims),
                 participant_sid: self.sid.clone(),
                 sync_state: None,
                 offer: None,
@@ -139,7 +139,7 @@ fn with_join_request(
     if asked.reconnect {
         return Ok(Asked::Resume(ResumeRequest {
             room,
-            identity: claims.sub.to_string(),
+            identity: grants::identity(claims),
             participant_sid: asked.participant_sid,
             sync_state: asked.sync_state,
             offer: asked.publisher_offer,
@@ -163,7 +163,7 @@ fn with_join_request(
 fn of_claims(claims: &Claims, room: String) -> JoinRequest {
     JoinRequest {
         room,
-        identity: claims.sub.to_string(),
+        identity: grants::identity(claims),
         name: claims.name.clone().unwrap_or_default(),
         metadata: claims.metadata.clone().unwrap_or_default(),
         attributes: grants::attributes(claims),

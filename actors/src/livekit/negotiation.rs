@@ -143,7 +143,13 @@ pub(super) async fn offer_subscriber(
     member.state.lock().subscriptions.asked = true;
     let worker = hall.worker(room);
     let offered = worker
-        .offer(room.id, member.subscriber, plays(&wanted), &CHANNELS, restart)
+        .offer(
+            room.id,
+            member.subscriber,
+            plays(&wanted),
+            &CHANNELS,
+            restart,
+        )
         .await;
     let offered = match offered {
         Ok(offered) => offered,

@@ -3,6 +3,7 @@
 mod build;
 mod doors;
 mod error;
+mod figures;
 mod session;
 mod subscription;
 
@@ -18,6 +19,7 @@ pub(crate) use doors::check_names;
 pub use error::{
     KillError, SessionError, ShutdownError, StartServiceError, SubscribeError, TrickleError,
 };
+pub use figures::{LinkFigures, RoomFigures};
 pub use session::{
     IceRestart, ListenRequest, ParseSessionIdError, PublishRequest, Session, SessionId,
     SessionInfo, SessionKind,

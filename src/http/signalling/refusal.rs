@@ -35,7 +35,7 @@ fn of_accepting(error: &AcceptError) -> Problem {
         AcceptError::TooManyPeers(_) => ProblemKind::AtCapacity.because(error).retry_after(30),
         AcceptError::PeerExists(_) => ProblemKind::Conflict.because(error),
         // The room or the worker is between two lives.
-        AcceptError::UnknownTrack(_) | AcceptError::WorkerStopped => {
+        AcceptError::UnknownPeer(_) | AcceptError::UnknownTrack(_) | AcceptError::WorkerStopped => {
             ProblemKind::NotReady.because(error).retry_after(1)
         }
     }
