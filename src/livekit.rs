@@ -1,9 +1,9 @@
 //! The front door for clients made with LiveKit's SDKs: their signalling over a WebSocket, and the
 //! addresses at which they ask why they were not let in.
 //!
-//! A connection is three things that end together. The [`session`] is the actor of its WebSocket. It
-//! gives what the client asks for to [`attend`], which has it done by the room in order, one after the
-//! other. What the room tells comes through [`outgoing`], which also watches over clients that do not
+//! A connection is three things that end together. The `session` is the actor of its WebSocket. It
+//! gives what the client asks for to `attend`, which has it done by the room in order, one after the
+//! other. What the room tells comes through `outgoing`, which also watches over clients that do not
 //! read or fell silent. All queues between them have bounds.
 
 mod assembly;
