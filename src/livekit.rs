@@ -2,9 +2,9 @@
 //! addresses at which they ask why they were not let in; the room service that applications' servers
 //! call, and the webhooks by which they are called.
 //!
-//! A connection is three things that end together. The [`session`] is the actor of its WebSocket. It
-//! gives what the client asks for to [`attend`], which has it done by the room in order, one after the
-//! other. What the room tells comes through [`outgoing`], which also watches over clients that do not
+//! A connection is three things that end together. The `session` is the actor of its WebSocket. It
+//! gives what the client asks for to `attend`, which has it done by the room in order, one after the
+//! other. What the room tells comes through `outgoing`, which also watches over clients that do not
 //! read or fell silent. All queues between them have bounds.
 
 mod assembly;

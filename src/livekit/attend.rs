@@ -69,8 +69,8 @@ mod tests {
         assert_eq!(
             told,
             [
-                Told::Handled(Message::Ping(1)),
-                Told::Handled(Message::Ping(2)),
+                Told::Handled(Box::new(Message::Ping(1))),
+                Told::Handled(Box::new(Message::Ping(2))),
                 Told::Dropped
             ]
         );
@@ -83,7 +83,7 @@ mod tests {
         assert_eq!(
             told,
             [
-                Told::Handled(Message::Ping(1)),
+                Told::Handled(Box::new(Message::Ping(1))),
                 Told::Left(DisconnectReason::ClientInitiated),
                 Told::Dropped
             ]

@@ -95,7 +95,9 @@ pub(super) async fn open(
             .retry_after(1)
     })?;
     greet(&door, &identity, &mut first);
-    tracing::info!(room, identity, sid = client.sid(), "a client is connected");
+    if !matches!(first, signal_response::Message::Leave(_)) {
+        tracing::info!(room, identity, sid = client.sid(), "a client is connected");
+    }
 
     let limits = &door.http.signal;
     let (judge, heard) = (Judge::new(), Heard::now());
@@ -141,7 +143,7 @@ async fn connect(door: &Door, asked: Asked) -> Result<SignalConnection, Problem>
         Asked::Join(join) => in_time(door, door.backend.join(*join))
             .await?
             .map_err(|error| refusal::of_join(&error)),
-        Asked::Resume(resume) => match in_time(door, door.backend.resume(resume)).await? {
+        Asked::Resume(resume) => match in_time(door, door.backend.resume(*resume)).await? {
             Ok(connection) => Ok(connection),
             Err(error @ ResumeError::UnknownParticipant) => {
                 metrics::counter!("hive_signal_refused_total", "reason" => "resume").increment(1);

@@ -7,8 +7,9 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use flate2::bufread::GzDecoder;
-use hive_actors::livekit::proto::{JoinRequest, WrappedJoinRequest, wrapped_join_request};
 use prost::Message;
+
+use super::proto::{JoinRequest, WrappedJoinRequest, wrapped_join_request};
 
 /// Most bytes of a join request once it is unpacked. An offer of seven sections has some 30 kB, and a
 /// client that resumes sends its last offer and answer as well.
@@ -123,7 +124,7 @@ fn gzipped(bytes: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hive_actors::livekit::proto::{AddTrackRequest, SessionDescription};
+    use crate::livekit::proto::{AddTrackRequest, SessionDescription};
 
     fn request() -> JoinRequest {
         JoinRequest {

@@ -93,11 +93,6 @@ pub(super) struct Pump {
     pub(super) doorway: watch::Receiver<Doorway>,
 }
 
-enum Next {
-    Message(Message),
-    End(Ended),
-}
-
 impl Pump {
     /// Carries messages into the client's queue until one side ends; then closes the WebSocket. `cut`
     /// ends the connection below it, for clients that do not take part in that.
@@ -140,8 +135,8 @@ impl Pump {
     ) -> Result<Ended, Ended> {
         let ended = loop {
             match self.next(outbox.as_mut()).await {
-                Next::End(ended) => break ended,
-                Next::Message(message) => {
+                Err(ended) => break ended,
+                Ok(message) => {
                     let is_last = matches!(message, Message::Leave(_));
                     self.message(message).await?;
                     if is_last {
@@ -168,16 +163,20 @@ impl Pump {
         Ok(ended)
     }
 
-    async fn next(&mut self, mut outbox: Pin<&mut impl Stream<Item = Message>>) -> Next {
+    /// The next message, or why there is none.
+    async fn next(
+        &mut self,
+        mut outbox: Pin<&mut impl Stream<Item = Message>>,
+    ) -> Result<Message, Ended> {
         tokio::select! {
             biased;
-            () = self.to.closed() => Next::End(Ended::SocketGone),
-            verdict = self.judgement.passed() => Next::End(Ended::Judged(verdict)),
+            () = self.to.closed() => Err(Ended::SocketGone),
+            verdict = self.judgement.passed() => Err(Ended::Judged(verdict)),
             _ = self.doorway.wait_for(|doorway| *doorway == Doorway::Closing) => {
-                Next::End(Ended::Closing)
+                Err(Ended::Closing)
             }
-            () = self.heard.silence(self.ping_timeout) => Next::End(Ended::Silent),
-            message = outbox.next() => message.map_or(Next::End(Ended::RoomSaid), Next::Message),
+            () = self.heard.silence(self.ping_timeout) => Err(Ended::Silent),
+            message = outbox.next() => message.ok_or(Ended::RoomSaid),
         }
     }
 

@@ -53,7 +53,7 @@ pub(super) struct Query {
 #[derive(Debug)]
 pub(super) enum Asked {
     Join(Box<JoinRequest>),
-    Resume(ResumeRequest),
+    Resume(Box<ResumeRequest>),
 }
 
 impl From<DecodeJoinError> for Problem {
@@ -84,13 +84,13 @@ impl Query {
 
     fn without_join_request(&self, claims: &Claims, room: String) -> Result<Asked, Problem> {
         if truth(&self.reconnect) {
-            return Ok(Asked::Resume(ResumeRequest {
+            return Ok(Asked::Resume(Box::new(ResumeRequest {
                 room,
                 identity: grants::identity(claims),
                 participant_sid: self.sid.clone(),
                 sync_state: None,
                 offer: None,
-            }));
+            })));
         }
         let mut request = of_claims(claims, room);
         add_attributes(&mut request, self.attributes()?)?;
@@ -137,13 +137,13 @@ fn with_join_request(
     room: String,
 ) -> Result<Asked, Problem> {
     if asked.reconnect {
-        return Ok(Asked::Resume(ResumeRequest {
+        return Ok(Asked::Resume(Box::new(ResumeRequest {
             room,
             identity: grants::identity(claims),
             participant_sid: asked.participant_sid,
             sync_state: asked.sync_state,
             offer: asked.publisher_offer,
-        }));
+        })));
     }
     let mut request = of_claims(claims, room);
     if !asked.metadata.is_empty() {

@@ -1,7 +1,8 @@
 //! A client's message.
 
-use hive_actors::livekit::proto::{SignalRequest, signal_request};
 use prost::Message;
+
+use super::proto::{SignalRequest, signal_request};
 
 /// A message is no `SignalRequest`.
 #[derive(Debug, thiserror::Error)]

@@ -107,11 +107,14 @@ impl Session {
                 };
                 say(signal_response::Message::PongResp(pong), ctx);
             }
-            message => match self.inbox.as_ref().map(|inbox| inbox.try_send(message)) {
-                Some(Err(TrySendError::Full(_))) => self.refuse(Verdict::Flood),
-                Some(Err(TrySendError::Closed(_))) => self.inbox = None,
-                Some(Ok(())) | None => {}
-            },
+            message => {
+                let Some(inbox) = &self.inbox else { return };
+                match inbox.try_send(message) {
+                    Ok(()) => {}
+                    Err(TrySendError::Full(_)) => self.refuse(Verdict::Flood),
+                    Err(TrySendError::Closed(_)) => self.inbox = None,
+                }
+            }
         }
     }
 

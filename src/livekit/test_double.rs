@@ -24,7 +24,7 @@ pub(crate) const SID: &str = "PA_ann";
 /// What happened to a client.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Told {
-    Handled(signal_request::Message),
+    Handled(Box<signal_request::Message>),
     Left(DisconnectReason),
     Dropped,
 }
@@ -148,7 +148,7 @@ impl SignalClient for ScriptedClient {
                     let _ = to.try_send(signal_response::Message::Answer(answer));
                 }
             }
-            self.log.tell(Told::Handled(message));
+            self.log.tell(Told::Handled(Box::new(message)));
         }
         .boxed_local()
     }

@@ -8,7 +8,7 @@ mod socket;
 mod validate;
 
 use actix_web::http::header;
-use hive_actors::livekit::proto::{JoinRequest, signal_response};
+use hive_actors::livekit::proto::{ConnectionSettings, JoinRequest, signal_response};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::{Value, json};
@@ -101,7 +101,15 @@ fn signed(claims: &Value, secret: &str) -> String {
 
 /// The newer generation's address, as LiveKit's JavaScript SDK writes it.
 fn v1(token: &str, gzip: bool) -> String {
-    v1_with(token, &JoinRequest::default(), gzip)
+    let settings = ConnectionSettings {
+        auto_subscribe: true,
+        ..ConnectionSettings::default()
+    };
+    let request = JoinRequest {
+        connection_settings: Some(settings),
+        ..JoinRequest::default()
+    };
+    v1_with(token, &request, gzip)
 }
 
 fn v1_with(token: &str, request: &JoinRequest, gzip: bool) -> String {

@@ -3,8 +3,8 @@
 use hive_actors::livekit::{
     Topology,
     proto::{
-        ConnectionSettings, DisconnectReason, LeaveRequest, Ping, SessionDescription,
-        client_info::Sdk, leave_request::Action, signal_request as asked, signal_response as told,
+        DisconnectReason, LeaveRequest, Ping, SessionDescription, client_info::Sdk,
+        leave_request::Action, signal_request as asked, signal_response as told,
     },
 };
 use tungstenite::{Message, protocol::frame::coding::CloseCode};

@@ -8,7 +8,7 @@ use hive_actors::livekit::proto::{
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::*;
-use crate::livekit::fuzzing::{encoded, join_request, signal_request};
+use crate::livekit::fuzzing::{encoded, join_request, signal_request, websocket_frames};
 
 /// Feeds `target` with seeds that were mutated: bytes changed, cut, doubled, spliced.
 fn mutate(seeds: &[Vec<u8>], rounds: usize, target: impl Fn(&[u8])) {
@@ -77,4 +77,9 @@ fn mutated_input_breaks_no_invariant() {
         encoded(Asked::Ping(1 << 40)),
     ];
     mutate(&frames, 20_000, signal_request);
+    let wire = vec![
+        0x82, 0x83, 1, 2, 3, 4, 5, 6, 7, 0x89, 0x80, 1, 2, 3, 4, 0x02, 0xfe, 0, 2, 1, 2, 3, 4, 8,
+        9, 0x80, 0xff, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 3, 4, 7,
+    ];
+    mutate(&[wire], 20_000, websocket_frames);
 }
