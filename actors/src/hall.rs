@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use hive_media::{MediaWorker, PeerId, RoomId};
+use hive_media::{CloseReason, MediaWorker, PeerId, RoomId};
 use parking_lot::Mutex;
 
 use crate::engines::Engines;
@@ -282,9 +282,9 @@ impl Hall {
     }
 
     /// A peer is gone, by its own doing or because it vanished.
-    pub(crate) fn peer_gone(&self, peer: PeerId) {
+    pub(crate) fn peer_gone(&self, peer: PeerId, reason: CloseReason) {
         if let Some((room, member)) = self.member_of(peer) {
-            return self.media_gone(&room, &member);
+            return self.media_gone(&room, &member, reason);
         }
         let held = {
             let mut sessions = self.sessions.lock();
@@ -301,8 +301,13 @@ impl Hall {
     }
 
     /// A member's peer connection is gone without the member having left: it has to start anew.
-    fn media_gone(&self, room: &Arc<Room>, member: &Arc<Member>) {
-        let reason = DisconnectReason::ConnectionTimeout;
+    fn media_gone(&self, room: &Arc<Room>, member: &Arc<Member>, reason: CloseReason) {
+        let reason = match reason {
+            CloseReason::Left | CloseReason::Requested => DisconnectReason::ClientInitiated,
+            CloseReason::Vanished => DisconnectReason::ConnectionTimeout,
+            CloseReason::Dtls(_) => DisconnectReason::MediaFailure,
+            CloseReason::Shutdown => DisconnectReason::ServerShutdown,
+        };
         let message = leave(reason, leave_request::Action::Reconnect);
         self.dismiss(room, member, reason, Some(message));
     }

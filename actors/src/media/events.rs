@@ -58,7 +58,7 @@ async fn run(hall: Arc<Hall>, inbox: Inbox<Notice>, child: ChildContext) -> Resu
                 if reason != CloseReason::Requested {
                     tracing::info!(%peer, ?reason, "a peer was closed");
                 }
-                hall.peer_gone(peer);
+                hall.peer_gone(peer, reason);
             }
             MediaEvent::Levels { room, speakers } => tell_levels(&hall, room, &speakers),
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hive_media::PeerId;
+use hive_media::{CloseReason, PeerId};
 use metrics::{counter, gauge};
 
 use crate::hall::Hall;
@@ -77,7 +77,7 @@ async fn run(hall: Arc<Hall>, index: usize) -> Result<(), StageError> {
             let readings = missing.entry(peer).or_default();
             *readings += 1;
             if *readings >= MISSING_READINGS {
-                hall.peer_gone(peer);
+                hall.peer_gone(peer, CloseReason::Vanished);
             }
         }
         tokio::time::sleep(INTERVAL).await;

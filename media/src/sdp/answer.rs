@@ -210,8 +210,10 @@ fn write_extensions(sdp: &mut String, section: &Section, media: &MediaAnswer) {
     for extension in Extension::ALL.map(|(extension, _)| extension) {
         let used = match extension {
             Extension::AudioLevel => audio,
-            // The server writes neither: its streams are told apart by SSRC.
-            Extension::Mid | Extension::Rid | Extension::RepairedRid => media.receive,
+            // The server writes none of them, as its streams are told apart by SSRC; but what one
+            // answer leaves out, Chromium does not offer again, not even in other sections.
+            Extension::Mid => true,
+            Extension::Rid | Extension::RepairedRid => !audio,
             Extension::AbsoluteCaptureTime => true,
             // Only video is adapted to the network.
             Extension::TransportSequence
