@@ -30,19 +30,10 @@ impl Service {
     /// # Errors
     /// See [`JoinError`].
     pub async fn join(&self, request: JoinRequest) -> Result<(Client, Outbox), JoinError> {
-        let name = Some(request.name.as_str()).filter(|name| !name.is_empty());
-        check_names(&request.room, &request.identity, name)?;
-        if request.identity == INTERPRETER {
-            return Err(JoinError::Reserved(INTERPRETER));
-        }
-        check_lengths(&request.metadata, &request.attributes)?;
+        self.may_join(&request)?;
         let hall = &self.hall;
-        if !hall.settings.rooms.auto_create && hall.room_named(&request.room).is_none() {
-            return Err(JoinError::NoSuchRoom(request.room));
-        }
         let room = hall.room(&request.room).await?;
         let identity: Arc<str> = request.identity.as_str().into();
-        self.check_place(&room, &identity)?;
         let publisher = PeerId(hall.number());
         let subscriber = match request.topology {
             Topology::Single => publisher,
@@ -119,6 +110,24 @@ impl Service {
         Ok((client, outbox))
     }
 
+    /// Whether a client would be let in now, without letting it in.
+    ///
+    /// # Errors
+    /// See [`JoinError`].
+    pub fn may_join(&self, request: &JoinRequest) -> Result<(), JoinError> {
+        let name = Some(request.name.as_str()).filter(|name| !name.is_empty());
+        check_names(&request.room, &request.identity, name)?;
+        if request.identity == INTERPRETER {
+            return Err(JoinError::Reserved(INTERPRETER));
+        }
+        check_lengths(&request.metadata, &request.attributes)?;
+        match self.hall.room_named(&request.room) {
+            Some(room) => Ok(self.check_place(&room, &request.identity.as_str().into())?),
+            None if self.hall.settings.rooms.auto_create => Ok(()),
+            None => Err(JoinError::NoSuchRoom(request.room.clone())),
+        }
+    }
+
     /// Gives a participant whose signalling connection was cut a new one.
     ///
     /// # Errors
@@ -143,6 +152,7 @@ impl Service {
             }
             state.told_room = 0;
             state.subscriptions.asked = false;
+            state.subscriptions.tried.1 = 0;
         }
         let last = member.state.lock().last_data;
         member.tell(signal_response::Message::Reconnect(

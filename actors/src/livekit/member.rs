@@ -1,6 +1,6 @@
 //! A participant's connection as a client of LiveKit's. It outlives its actor and its WebSocket.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -87,8 +87,9 @@ pub(crate) struct Subscriptions {
     pub(crate) asked: bool,
     /// The number of our last offer.
     pub(crate) offer: u32,
-    /// Tracks whose stream is paused for want of bandwidth.
-    pub(crate) paused: BTreeSet<TrackId>,
+    /// What was asked for last, and how often: a client that never offers enough is not asked for
+    /// ever.
+    pub(crate) tried: (Vec<TrackId>, u8),
 }
 
 impl Member {

@@ -20,6 +20,7 @@ pub(crate) mod roster;
 mod sid;
 mod speakers;
 mod subscribe;
+pub(crate) mod transcription;
 
 pub use livekit_protocol as proto;
 

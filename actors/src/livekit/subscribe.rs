@@ -20,6 +20,10 @@ use crate::room::{Room, RoomState};
 /// [128 sections](hive_media::sdp::offer::MAX_SECTIONS), of which some are its own.
 const MAX_SUBSCRIPTIONS: usize = 100;
 
+/// Negotiations for one and the same set of tracks. It may take three: one in which sections that
+/// become free rest, one that uses them, and one that was overtaken by a change.
+const MAX_TRIES: u8 = 5;
+
 /// Tracks whose wishes and settings are remembered for a client.
 const MAX_REMEMBERED: usize = 2048;
 
@@ -283,6 +287,14 @@ impl Hall {
             if member.topology == Topology::Single && subscriptions.sections == (0, 0) && same {
                 return;
             }
+            let tracks: Vec<TrackId> = wanted.iter().map(|it| it.track).collect();
+            if subscriptions.tried.0 != tracks {
+                subscriptions.tried = (tracks, 0);
+            }
+            if subscriptions.tried.1 >= MAX_TRIES {
+                return;
+            }
+            subscriptions.tried.1 += 1;
             subscriptions.asked = true;
             (sections_short(&wanted, subscriptions.sections), gone)
         };

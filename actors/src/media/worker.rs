@@ -1,10 +1,10 @@
 //! A media worker's figures.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hive_media::{CloseReason, PeerId};
+use hive_media::{CloseReason, PeerId, PeerStats};
 use metrics::{counter, gauge};
 
 use crate::hall::Hall;
@@ -63,6 +63,11 @@ async fn run(hall: Arc<Hall>, index: usize) -> Result<(), StageError> {
             let before = lost.insert(peer.peer, now).unwrap_or_default();
             telemetry::packets_lost("in", now.0 - before.0);
             telemetry::packets_lost("out", now.1 - before.1);
+        }
+        let by_peer: HashMap<PeerId, &PeerStats> =
+            stats.peers.iter().map(|peer| (peer.peer, peer)).collect();
+        for room in hall.rooms().iter().filter(|room| room.worker == index) {
+            hall.tell_quality(room, &by_peer);
         }
         let here = |peer: &PeerId| stats.peers.iter().any(|known| known.peer == *peer);
         lost.retain(|peer, _| here(peer));

@@ -12,6 +12,7 @@ use super::{Publishing, Room};
 use crate::channel;
 use crate::hall::Hall;
 use crate::livekit::interpreter::Interpreter;
+use crate::livekit::transcription;
 use crate::participant;
 use crate::pipeline::stage::{self, Listening, StageError};
 use crate::supervision::{
@@ -25,11 +26,13 @@ const EMPTY_CHECK: Duration = Duration::from_secs(1);
 /// to be started anew without its children.
 pub(crate) fn spec(hall: Arc<Hall>, room: Arc<Room>) -> ChildSpec {
     let id = room.name.clone();
+    let transcriber = transcription::spec(hall.clone(), room.clone());
     let actor = stage::spec("room".into(), move |child| {
         run(hall.clone(), room.clone(), child)
     });
     let spec = SupervisorSpec::new(id.clone())
         .strategy(Strategy::RestForOne)
+        .child(transcriber)
         .child(ChildSpec::supervisor(
             "channels",
             stage::lenient("channels"),
