@@ -24,6 +24,7 @@ use super::{
 use crate::{
     auth::{Keyring, ServiceKeys},
     config::{self, Config},
+    turn::IceServers,
 };
 
 /// Whether new work is taken.
@@ -41,6 +42,7 @@ pub(super) struct Door {
     pub(super) service_keys: ServiceKeys,
     pub(super) http: config::Http,
     pub(super) chaos: bool,
+    pub(super) ice_servers: IceServers,
     pub(super) limiter: Mutex<RateLimiter>,
     pub(super) doorway: watch::Receiver<Doorway>,
     pub(super) metrics: PrometheusHandle,
@@ -51,6 +53,7 @@ impl Door {
     pub(super) fn new(
         config: &Config,
         backend: Box<dyn Backend>,
+        ice_servers: IceServers,
         metrics: PrometheusHandle,
         doorway: watch::Receiver<Doorway>,
     ) -> Self {
@@ -60,6 +63,7 @@ impl Door {
             service_keys: ServiceKeys::new(&config.auth.service_keys),
             http: config.http.clone(),
             chaos: config.chaos.enabled,
+            ice_servers,
             limiter: Mutex::new(RateLimiter::new(&config.http.rate)),
             doorway,
             metrics,

@@ -27,6 +27,7 @@ use super::{
 use crate::{
     auth::{Identity, Keyring, RoomName, unix_seconds},
     config::{Config, Secret},
+    turn::IceServers,
 };
 
 const SECRET: &str = "d8Qk1mZpX0aLw7vTn3RyUe5BhJc9GsFo";
@@ -55,6 +56,10 @@ impl World {
     }
 
     fn with(config: &Config) -> Self {
+        Self::with_turn(config, IceServers::none())
+    }
+
+    fn with_turn(config: &Config, ice_servers: IceServers) -> Self {
         let (table, doorway) = (
             TableOfSessions::default(),
             watch::Sender::new(Doorway::Open),
@@ -63,6 +68,7 @@ impl World {
         let door = Door::new(
             config,
             Box::new(table.clone()),
+            ice_servers,
             metrics,
             doorway.subscribe(),
         );
