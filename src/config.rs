@@ -17,6 +17,7 @@ mod pipeline;
 mod rooms;
 mod secret;
 mod settings;
+mod turn;
 
 pub use auth::{Auth, SHORTEST_SECRET};
 pub use check::Complaint;
@@ -30,6 +31,7 @@ pub use media::Media;
 pub use pipeline::{BargeIn, Clause, Pipeline, Speech, Stt, Vad};
 pub use rooms::Rooms;
 pub use secret::Secret;
+pub use turn::{ExternalTurn, RelayPorts, Turn};
 
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +43,8 @@ pub struct Config {
     pub http: Http,
     /// RTP.
     pub media: Media,
+    /// A relay for clients that cannot reach the media workers.
+    pub turn: Turn,
     /// Keys and tokens.
     pub auth: Auth,
     /// Rooms and their limits.

@@ -24,6 +24,7 @@ pub(crate) mod tests;
 mod token;
 
 pub use backend::{Backend, EventFeed};
+pub(crate) use client::network as client_network;
 pub use problem::{Problem, ProblemKind};
 pub use rate::{Allowance, RateLimiter};
 pub use server::{HttpServerHandle, StartHttpError, bind, start};

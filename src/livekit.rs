@@ -41,9 +41,6 @@ pub use request::{DecodeRequestError, decode_request};
 
 use crate::http::app::only;
 
-/// The TURN and STUN servers for a participant of this identity, with its credentials for them.
-pub(crate) type IceServers = Box<dyn Fn(&str) -> Vec<proto::IceServer> + Send + Sync>;
-
 /// The addresses of LiveKit's signalling.
 pub(crate) fn routes(app: &mut web::ServiceConfig) {
     for (address, topology) in [

@@ -20,7 +20,7 @@ use hive_models::{
 };
 
 use super::{Source, print};
-use crate::{config::Config, http};
+use crate::{config::Config, http, turn};
 
 /// What came of one check.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,7 +143,27 @@ fn ports(config: &Config) -> Vec<Line> {
             outcome,
         });
     }
+    lines.extend(turn(config));
     lines
+}
+
+fn turn(config: &Config) -> Option<Line> {
+    let turn = &config.turn;
+    let outcome = match (&turn.external, turn.enabled) {
+        (Some(external), _) => Outcome::Good(format!(
+            "clients are sent to {}",
+            list(external.urls.iter().cloned())
+        )),
+        (None, false) => return None,
+        (None, true) => match turn::bind(turn.bind) {
+            Ok(_) => Outcome::Good(format!("{} is free on UDP and TCP", turn.bind)),
+            Err(error) => Outcome::Bad(error.to_string()),
+        },
+    };
+    Some(Line {
+        what: "turn",
+        outcome,
+    })
 }
 
 fn worker_address(first: SocketAddr, worker: usize) -> SocketAddr {
@@ -219,8 +239,14 @@ mod tests {
         let mut config = Config::default();
         config.media.bind = taken.local_addr().expect("bound");
         config.http.bind = taken_tcp.local_addr().expect("bound");
+        config.turn.enabled = true;
+        config.turn.bind = config.media.bind;
         let lines = ports(&config);
-        for (line, key) in lines.iter().zip(["`http.bind`", "`media.bind`"]) {
+        assert_eq!(lines.len(), 3);
+        for (line, key) in lines
+            .iter()
+            .zip(["`http.bind`", "`media.bind`", "`turn.bind`"])
+        {
             assert!(
                 matches!(&line.outcome, Outcome::Bad(advice) if advice.contains(key)),
                 "{line:?}"

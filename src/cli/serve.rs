@@ -17,6 +17,7 @@ use crate::{
     config::{Complaint, Config, LoadConfigError},
     http::{self, StartHttpError},
     telemetry::{self, StartLogError, StartMetricsError},
+    turn::{self, BindTurnError, IceServers, MediaAddress, StartTurnError},
 };
 
 /// The server did not start, or did not end as it should.
@@ -32,6 +33,10 @@ pub(super) enum ServeError {
     Metrics(#[from] StartMetricsError),
     #[error(transparent)]
     Http(#[from] StartHttpError),
+    #[error(transparent)]
+    BindTurn(#[from] BindTurnError),
+    #[error(transparent)]
+    StartTurn(#[from] StartTurnError),
     #[error(transparent)]
     Service(#[from] StartServiceError),
     #[error("cannot listen for signals: {0}")]
@@ -53,7 +58,7 @@ pub(super) fn run(source: &Source) -> Result<(), ServeError> {
     for key in config.well_known_keys() {
         tracing::warn!(
             key,
-            "this key is publicly known, anybody can forge tokens with it; replace it: hive keys"
+            "this key is publicly known, anybody can forge what it signs; replace it: hive keys"
         );
     }
     if config.chaos.enabled {
@@ -67,9 +72,25 @@ pub(super) fn run(source: &Source) -> Result<(), ServeError> {
 async fn serve(config: Config) -> Result<(), ServeError> {
     let mut signals = Signals::new().map_err(ServeError::Signals)?;
     let listener = http::bind(config.http.bind)?;
+    let turn_sockets = config
+        .turn
+        .enabled
+        .then(|| turn::bind(config.turn.bind))
+        .transpose()?;
     let metrics = telemetry::start_metrics()?;
     let service = Service::start(ServiceSettings::from(&config)).await?;
-    let server = http::start(listener, &config, service.clone(), metrics)?;
+    let turn = turn_sockets
+        .map(|sockets| turn::start(sockets, &config.turn, &media_addresses(&service)))
+        .transpose()?;
+    let ice_servers = match (&turn, &config.turn.external) {
+        (Some(turn), _) => turn.ice_servers(),
+        (None, Some(external)) => IceServers::external(external, config.turn.ttl),
+        (None, None) => IceServers::none(),
+    };
+    let server = http::start(listener, &config, service.clone(), ice_servers, metrics)?;
+    if let Some(turn) = &turn {
+        tracing::info!(turn = %turn.address(), "relaying for clients that cannot reach the media");
+    }
     tracing::info!(
         http = %server.address(),
         media = ?service.media_addresses(),
@@ -93,6 +114,9 @@ async fn serve(config: Config) -> Result<(), ServeError> {
     let ending = async {
         let service = service.shutdown(deadline).await;
         server.stop().await;
+        if let Some(turn) = turn {
+            turn.stop().await;
+        }
         service
     };
     match timeout(deadline, ending).await {
@@ -109,6 +133,15 @@ async fn serve(config: Config) -> Result<(), ServeError> {
             Err(ServeError::Slow(deadline))
         }
     }
+}
+
+/// What TURN may relay to.
+fn media_addresses(service: &Service) -> Vec<MediaAddress> {
+    let bound = service.media_addresses().into_iter();
+    bound
+        .zip(service.media_candidates())
+        .map(|(bound, candidates)| MediaAddress { bound, candidates })
+        .collect()
 }
 
 /// Decoders are loaded in the background, so that the door opens early; says when all is there.

@@ -187,6 +187,7 @@ impl Config {
             );
         }
         found.extend(self.pipeline_complaints());
+        found.extend(self.turn_complaints());
         found
     }
 
@@ -228,6 +229,13 @@ impl Config {
                     .enumerate()
                     .filter(|(_, key)| well_known(key.expose()))
                     .map(|(index, _)| format!("auth.service_keys[{index}]")),
+            )
+            .chain(
+                self.turn
+                    .shared_secret
+                    .iter()
+                    .filter(|secret| well_known(secret.expose()))
+                    .map(|_| "turn.shared_secret".to_owned()),
             )
             .collect()
     }
@@ -312,9 +320,14 @@ mod tests {
             Secret::new("d8Qk1mZpX0aLw7vTn3RyUe5BhJc9GsFo"),
         );
         config.auth.service_keys.push(Secret::new("a".repeat(40)));
+        config.turn.shared_secret = Some(Secret::new("changeme".repeat(4)));
         assert_eq!(
             config.well_known_keys(),
-            ["auth.keys.devkey", "auth.service_keys[0]"]
+            [
+                "auth.keys.devkey",
+                "auth.service_keys[0]",
+                "turn.shared_secret"
+            ]
         );
     }
 }

@@ -149,10 +149,10 @@ fn typed(tree: &Value) -> Result<Config, Mistake> {
     serde_path_to_error::deserialize(tree).map_err(|error| {
         let path = error.path().to_string();
         // Serde quotes what it found, and here that is a secret.
-        let holds_secrets = ["auth.keys", "auth.service_keys"]
-            .iter()
-            .any(|secrets| path.starts_with(secrets));
-        let reason = if holds_secrets {
+        let holds = |secrets: &[&str]| secrets.iter().any(|secret| path.starts_with(secret));
+        let reason = if holds(&["turn.shared_secret", "turn.external"]) {
+            "it has the wrong shape (its value is not shown)".to_owned()
+        } else if holds(&["auth.keys", "auth.service_keys"]) {
             "it has the wrong shape (its value is not shown); `hive keys` prints how it looks"
                 .to_owned()
         } else {
@@ -278,6 +278,9 @@ mod tests {
     #[test]
     fn a_refused_secret_is_not_quoted() {
         let message = message("", &[("HIVE__AUTH__KEYS", "swordfish")]);
+        assert!(!message.contains("swordfish"), "{message}");
+        let message = self::message("turn: {external: swordfish}\n", &[]);
+        assert!(message.contains("`turn.external`"), "{message}");
         assert!(!message.contains("swordfish"), "{message}");
     }
 

@@ -24,7 +24,8 @@ use super::{
 use crate::{
     auth::{Keyring, ServiceKeys},
     config::{self, Config},
-    livekit::{self, IceServers, twirp},
+    livekit::{self, twirp},
+    turn::IceServers,
 };
 
 /// Whether new work is taken.
@@ -46,7 +47,7 @@ pub(crate) struct Door {
     pub(crate) doorway: watch::Receiver<Doorway>,
     pub(crate) metrics: PrometheusHandle,
     pub(crate) started: Instant,
-    /// The TURN and STUN servers that a LiveKit client of this identity is told of.
+    /// The TURN and STUN servers that clients are told of.
     pub(crate) ice_servers: IceServers,
 }
 
@@ -54,6 +55,7 @@ impl Door {
     pub(crate) fn new(
         config: &Config,
         backend: Box<dyn Backend>,
+        ice_servers: IceServers,
         metrics: PrometheusHandle,
         doorway: watch::Receiver<Doorway>,
     ) -> Self {
@@ -63,11 +65,11 @@ impl Door {
             service_keys: ServiceKeys::new(&config.auth.service_keys),
             http: config.http.clone(),
             chaos: config.chaos.enabled,
+            ice_servers,
             limiter: Mutex::new(RateLimiter::new(&config.http.rate)),
             doorway,
             metrics,
             started: Instant::now(),
-            ice_servers: Box::new(|_| Vec::new()),
         }
     }
 

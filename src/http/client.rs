@@ -38,7 +38,8 @@ fn origin(peer: IpAddr, hops: &[&str], trusted: &[IpNet]) -> IpAddr {
     nearest
 }
 
-fn network(address: IpAddr) -> IpAddr {
+/// What stands for one client: an IPv4 address, or the /64 of an IPv6 one.
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).into(),

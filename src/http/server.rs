@@ -12,7 +12,7 @@ use super::{
     connection::Connection,
     guard::guard,
 };
-use crate::config::Config;
+use crate::{config::Config, turn::IceServers};
 
 /// The HTTP server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -95,7 +95,8 @@ pub fn bind(address: SocketAddr) -> Result<std::net::TcpListener, StartHttpError
     socket().map_err(|error| StartHttpError::new(address, error))
 }
 
-/// Starts to answer on `listener`. `backend` makes each HTTP thread's handle to the rooms.
+/// Starts to answer on `listener`. `backend` makes each HTTP thread's handle to the rooms; `ice_servers` are told
+/// to clients.
 ///
 /// # Errors
 /// See [`StartHttpError`].
@@ -103,6 +104,7 @@ pub fn start(
     listener: std::net::TcpListener,
     config: &Config,
     backend: impl Backend,
+    ice_servers: IceServers,
     metrics: PrometheusHandle,
 ) -> Result<HttpServerHandle, StartHttpError> {
     let asked = config.http.bind;
@@ -110,7 +112,13 @@ pub fn start(
         .local_addr()
         .map_err(|error| StartHttpError::new(asked, error))?;
     let (doorway, door_state) = watch::channel(Doorway::Open);
-    let door = web::Data::new(Door::new(config, Box::new(backend), metrics, door_state));
+    let door = web::Data::new(Door::new(
+        config,
+        Box::new(backend),
+        ice_servers,
+        metrics,
+        door_state,
+    ));
     let http = &config.http;
     let app = move || {
         App::new()

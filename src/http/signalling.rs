@@ -18,7 +18,7 @@ use super::{
     bearer::{self, Need, bearer},
     problem::{Problem, ProblemKind},
 };
-use crate::auth::{Identity, RoomName};
+use crate::auth::{Identity, RoomName, unix_seconds};
 
 const SDP: &str = "application/sdp";
 const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
@@ -112,7 +112,13 @@ pub(super) async fn offer(
     };
     let session = opened.map_err(|error| refusal::of_session(&error))?;
     tracing::info!(room = %room, identity = %who, flow = flow.name(), "a session was opened");
-    Ok(HttpResponse::Created()
+    let mut created = HttpResponse::Created();
+    for server in door.ice_servers.for_identity(who.as_str(), unix_seconds()) {
+        for link in server.link_headers() {
+            created.append_header((header::LINK, link));
+        }
+    }
+    Ok(created
         .insert_header((header::CONTENT_TYPE, SDP))
         .insert_header((
             header::LOCATION,

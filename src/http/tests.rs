@@ -28,6 +28,7 @@ use super::{
 use crate::{
     auth::{Claims, Identity, Keyring, RoomName, unix_seconds},
     config::{Config, Secret},
+    turn::IceServers,
 };
 
 pub(crate) const SECRET: &str = "d8Qk1mZpX0aLw7vTn3RyUe5BhJc9GsFo";
@@ -56,6 +57,10 @@ impl World {
     }
 
     pub(crate) fn with(config: &Config) -> Self {
+        Self::with_turn(config, IceServers::none())
+    }
+
+    fn with_turn(config: &Config, ice_servers: IceServers) -> Self {
         let (table, doorway) = (
             TableOfSessions::default(),
             watch::Sender::new(Doorway::Open),
@@ -64,6 +69,7 @@ impl World {
         let door = Door::new(
             config,
             Box::new(table.clone()),
+            ice_servers,
             metrics,
             doorway.subscribe(),
         );

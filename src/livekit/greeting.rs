@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use hive_actors::livekit::proto::{Codec, ServerInfo, server_info::Edition, signal_response};
+use hive_actors::livekit::proto::{
+    Codec, IceServer, ServerInfo, server_info::Edition, signal_response,
+};
 
-use crate::http::app::Door;
+use crate::{auth::unix_seconds, http::app::Door};
 
 /// The version of LiveKit's server whose protocol is spoken here. SDKs compare it as three numbers and
 /// expect nothing after them (1.8.0 is the first with RPC), so HIVE's own goes into the debug info.
@@ -29,7 +31,7 @@ pub(super) fn greet(door: &Door, identity: &str, message: &mut signal_response::
         signal_response::Message::Join(join) => {
             join.server_version = SERVER_VERSION.to_owned();
             join.server_info = Some(server_info());
-            join.ice_servers = (door.ice_servers)(identity);
+            join.ice_servers = ice_servers(door, identity);
             join.ping_interval = seconds(door.http.signal.ping_interval);
             join.ping_timeout = seconds(door.http.signal.ping_timeout);
             if join.enabled_publish_codecs.is_empty() {
@@ -38,10 +40,21 @@ pub(super) fn greet(door: &Door, identity: &str, message: &mut signal_response::
         }
         signal_response::Message::Reconnect(reconnect) => {
             reconnect.server_info = Some(server_info());
-            reconnect.ice_servers = (door.ice_servers)(identity);
+            reconnect.ice_servers = ice_servers(door, identity);
         }
         _ => {}
     }
+}
+
+/// The TURN and STUN servers, with credentials for `identity`.
+fn ice_servers(door: &Door, identity: &str) -> Vec<IceServer> {
+    let servers = door.ice_servers.for_identity(identity, unix_seconds());
+    let told = servers.into_iter().map(|server| IceServer {
+        urls: server.urls,
+        username: server.username,
+        credential: server.credential.expose().to_owned(),
+    });
+    told.collect()
 }
 
 fn server_info() -> ServerInfo {

@@ -27,6 +27,17 @@ pub fn start(log: &Log) -> Result<(), StartLogError> {
         // It announces every socket as if that were news; what matters of it is said here.
         filter = filter.add_directive("actix_server=warn".parse()?);
     }
+    if !log.level.contains("turn") {
+        // They tell what each TURN client does; what matters of it is counted.
+        for library in [
+            "turn_server_proto",
+            "stun_proto",
+            "turn_types",
+            "stun_types",
+        ] {
+            filter = filter.add_directive(format!("{library}=error").parse()?);
+        }
+    }
     let registry = tracing_subscriber::registry().with(filter);
     match log.format {
         LogFormat::Text => {

@@ -99,6 +99,32 @@ pub const METRICS: &[Metric] = &[
         "hive_signal_clients_cut_total",
         "LiveKit clients disconnected, by reason: slow, silent.",
     ),
+    gauge("hive_turn_allocations", "TURN allocations."),
+    gauge("hive_turn_connections", "TURN clients' TCP connections."),
+    counter(
+        "hive_turn_bytes_total",
+        "Bytes relayed, by direction: to_peer, to_client.",
+    ),
+    counter(
+        "hive_turn_dropped_total",
+        "Frames of TURN clients dropped because their way was full.",
+    ),
+    counter(
+        "hive_turn_peers_refused_total",
+        "Peers refused to TURN clients.",
+    ),
+    counter(
+        "hive_turn_auth_failures_total",
+        "TURN credentials refused, by reason: username, password, expired.",
+    ),
+    counter(
+        "hive_turn_allocations_refused_total",
+        "TURN allocations refused for want of room.",
+    ),
+    counter(
+        "hive_turn_rate_limited_total",
+        "Frames and connections of TURN strangers that got no answer.",
+    ),
 ];
 
 /// Installs the recorder of the process and keeps its histograms from growing.

@@ -27,8 +27,8 @@ async function freeUdpPort() {
   return port;
 }
 
-/** Starts the server and resolves once `/ready` answers 200. */
-export async function startHive() {
+/** Starts the server and resolves once `/ready` answers 200. `extra` is more lines of YAML. */
+export async function startHive(extra = []) {
   const directory = mkdtempSync(join(tmpdir(), 'hive-browser-'));
   const httpPort = await freeTcpPort();
   const base = `http://127.0.0.1:${httpPort}`;
@@ -45,6 +45,7 @@ export async function startHive() {
       `    ${API_KEY}: "${API_SECRET}"`,
       'engines:',
       `  assets: "${join(REPOSITORY, '.deps')}"`,
+      ...extra,
       '',
     ].join('\n'),
   );

@@ -125,6 +125,15 @@ impl Service {
             .collect()
     }
 
+    /// Where clients are told that each of them is, in the same order.
+    pub fn media_candidates(&self) -> Vec<Vec<std::net::SocketAddr>> {
+        self.hall
+            .workers
+            .iter()
+            .map(|worker| worker.candidates().to_vec())
+            .collect()
+    }
+
     /// The tree of actors as it stands.
     pub fn supervision(&self) -> Tree {
         self.root.whole_tree()

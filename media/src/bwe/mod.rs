@@ -40,7 +40,7 @@ use self::arrival_clock::ArrivalClock;
 use self::groups::Groups;
 use self::history::History;
 use self::loss::LossBound;
-use self::probe::{Probe, Prober, Prospect};
+use self::probe::{Measured, Probe, Prober, Prospect};
 use self::rate_control::{Observation, RateControl};
 use self::rate_window::RateWindow;
 use self::trendline::{Trendline, Usage};
@@ -66,6 +66,9 @@ const STALE: i64 = 2_000_000;
 const SILENT_PACKETS: u32 = 10;
 /// What silence leaves of the estimate.
 const SILENCE_DECREASE: f64 = 0.5;
+
+/// What a probe that filled the link leaves of the estimate at least.
+const PROBE_DECREASE: f64 = 0.85;
 
 /// The send-side bandwidth estimator of one subscriber.
 #[derive(Debug)]
@@ -227,7 +230,6 @@ impl BandwidthEstimator {
             estimate: self.estimate(),
             wanted: self.wanted,
             next_seq: self.history.next(),
-            measured: self.is_measured(),
             overused: self.usage(now) == Usage::Over,
             rtt: self.rtt,
             jitter: self.trendline.noise(),
@@ -286,14 +288,19 @@ impl BandwidthEstimator {
         news
     }
 
+    /// Goes by what a probe measured. It raises the estimate at once, unless delay contradicts, and
+    /// lowers it with care: a probe is short, and its figure rough.
     fn take_probe(&mut self, now: i64) {
         let estimate = self.estimate();
-        if let Some(bps) = self.prober.result(now, estimate)
-            && bps > estimate
-            && self.usage(now) != Usage::Over
-        {
+        let Some(Measured { bps, full }) = self.prober.result(now, estimate) else {
+            return;
+        };
+        if bps > estimate && self.usage(now) != Usage::Over {
             self.loss.probed(bps);
             self.rate.probed(now, bps.max(self.rate.rate()));
+        } else if bps < estimate && full {
+            let least = estimate as f64 * PROBE_DECREASE;
+            self.rate.set(now, least.max(bps as f64));
         }
     }
 

@@ -13,12 +13,12 @@ const RETRY: i64 = 1_000_000;
 const RETRIES: u32 = 2;
 /// The same before any feedback came: the peer may never send any.
 const UNMEASURED_INTERVAL: i64 = 30_000_000;
-/// How long a probe lasts at least, in µs …
+/// How long a probe lasts: this many times the jitter, to outweigh it, …
+const JITTERS: i64 = 6;
+/// … at least this, in µs, …
 const LENGTH: i64 = 50_000;
-/// … and how long at most for the sake of jitter, …
+/// … and at most this.
 const JITTER_LENGTH: i64 = 150_000;
-/// … this many times which it outweighs.
-const JITTERS: i64 = 4;
 /// What it consists of at least.
 const MIN_BYTES: f64 = 2_000.0;
 const MIN_PACKETS: u32 = 5;
@@ -54,6 +54,15 @@ pub(crate) struct Probe {
     pub(crate) bps: u64,
 }
 
+/// What a probe found out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Measured {
+    /// The link takes so many bit/s …
+    pub(super) bps: u64,
+    /// … and no more.
+    pub(super) full: bool,
+}
+
 /// What the prober has to know of the estimator.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Prospect {
@@ -62,8 +71,6 @@ pub(super) struct Prospect {
     pub(super) wanted: u64,
     /// The number of the next packet.
     pub(super) next_seq: u64,
-    /// Whether feedback ever came.
-    pub(super) measured: bool,
     /// Whether the link is being overused.
     pub(super) overused: bool,
     pub(super) rtt: Duration,
@@ -118,6 +125,8 @@ pub(super) struct Prober {
     next: i64,
     /// Probes in a row of which too little is known.
     unknown: u32,
+    /// Whether feedback ever came.
+    measured: bool,
 }
 
 impl Prober {
@@ -126,6 +135,7 @@ impl Prober {
             state: State::Idle,
             next: now,
             unknown: 0,
+            measured: false,
         }
     }
 
@@ -146,10 +156,10 @@ impl Prober {
         }
     }
 
-    /// The next probe may begin at once, for feedback came for the first time.
+    /// Feedback came for the first time: the next probe may begin at once.
     pub(super) fn measured(&mut self, now: i64) {
         self.next = self.next.min(now);
-        self.unknown = 0;
+        self.measured = true;
     }
 
     /// The next probe waits, for the link is full. One that is being sent ends.
@@ -196,7 +206,7 @@ impl Prober {
             self.next = now + INTERVAL / 10;
             return None;
         }
-        let interval = match prospect.measured {
+        let interval = match self.measured {
             true => INTERVAL,
             false => UNMEASURED_INTERVAL,
         };
@@ -204,7 +214,7 @@ impl Prober {
         let rate = (prospect.estimate as f64 * AHEAD).min(prospect.wanted as f64 * BEYOND_WANTED);
         self.state = State::Sending(Cluster {
             rate: rate.max(MIN_RATE),
-            length: (LENGTH + JITTERS * prospect.jitter).min(JITTER_LENGTH),
+            length: (JITTERS * prospect.jitter).clamp(LENGTH, JITTER_LENGTH),
             first: prospect.next_seq,
             started: now,
             last_sent: now,
@@ -243,9 +253,9 @@ impl Prober {
         }
     }
 
-    /// The rate that a probe measured, in bit/s, once all its packets have arrived or it is time to
+    /// What a probe measured, once all its packets have arrived or it is time to
     /// go by those that have. One that is well above `estimate` makes way for the next probe.
-    pub(super) fn result(&mut self, now: i64, estimate: u64) -> Option<u64> {
+    pub(super) fn result(&mut self, now: i64, estimate: u64) -> Option<Measured> {
         let State::Waiting(cluster, until) = &self.state else {
             return None;
         };
@@ -254,18 +264,18 @@ impl Prober {
         }
         let measured = cluster.measured();
         self.state = State::Idle;
-        let Some(bps) = measured else {
+        let Some(measured) = measured else {
             self.unknown = self.unknown.saturating_add(1);
-            if self.unknown <= RETRIES {
+            if self.measured && self.unknown <= RETRIES {
                 self.next = self.next.min(now + RETRY);
             }
             return None;
         };
         self.unknown = 0;
-        if bps as f64 >= estimate as f64 * WORTHWHILE {
+        if measured.bps as f64 >= estimate as f64 * WORTHWHILE {
             self.next = now;
         }
-        Some(bps)
+        Some(measured)
     }
 }
 
@@ -274,7 +284,7 @@ impl Cluster {
         (self.first..self.first + u64::from(self.packets)).contains(&seq)
     }
 
-    fn measured(&self) -> Option<u64> {
+    fn measured(&self) -> Option<Measured> {
         let arrived = &self.arrived;
         if arrived.packets < f64::from(self.packets.max(MIN_PACKETS)) * MIN_ARRIVED
             || arrived.bytes < self.bytes.max(MIN_BYTES) * MIN_ARRIVED
@@ -287,10 +297,15 @@ impl Cluster {
         }
         let sent = (self.bytes - self.bytes_last_sent) * 8.0 / time;
         let arrived = arrived.rate();
-        Some(if arrived < sent * FULL {
-            (arrived * UTILIZATION) as u64
+        let full = arrived < sent * FULL;
+        let bps = if full {
+            arrived * UTILIZATION
         } else {
-            arrived.min(sent) as u64
+            arrived.min(sent)
+        };
+        Some(Measured {
+            bps: bps as u64,
+            full,
         })
     }
 }
@@ -329,7 +344,7 @@ mod tests {
 
     /// Probes at 1 Mbit/s over a link of `bps` that loses every `one_in`th packet; the caller sends
     /// no padding if `sends` is false. Returns the bytes of padding and the result.
-    fn probe(bps: i64, one_in: u64, sends: bool) -> (usize, Option<u64>) {
+    fn probe(bps: i64, one_in: u64, sends: bool) -> (usize, Option<Measured>) {
         let mut prober = Prober::new(0);
         let mut history = History::default();
         let (mut padding, mut free) = (0, 0);
@@ -340,7 +355,6 @@ mod tests {
                 estimate: 500_000,
                 wanted: 3_000_000,
                 next_seq: history.next(),
-                measured: true,
                 overused: false,
                 rtt: Duration::from_millis(50),
                 jitter: 0,
@@ -370,9 +384,10 @@ mod tests {
     fn measures_its_own_rate_or_that_of_the_link() {
         let (padding, result) = probe(10_000_000, 100, true);
         assert!(padding.abs_diff(6_250) < 700, "{padding}");
-        assert!(result.unwrap().abs_diff(1_000_000) < 100_000, "{result:?}");
-        let (_, result) = probe(600_000, 100, true);
-        assert!(result.unwrap().abs_diff(570_000) < 10_000, "{result:?}");
+        let measured = result.unwrap();
+        assert!(!measured.full && measured.bps.abs_diff(1_000_000) < 100_000);
+        let measured = probe(600_000, 100, true).1.unwrap();
+        assert!(measured.full && measured.bps.abs_diff(570_000) < 10_000);
     }
 
     #[test]

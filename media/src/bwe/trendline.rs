@@ -16,6 +16,8 @@ const MAX_GROUPS: u32 = 60;
 /// How many groups at each end of the window have their delays compared to cap the trend.
 const CAP_GROUPS: usize = 7;
 
+/// How many groups are the last ones when it is asked whether a queue drains.
+const DRAIN_GROUPS: usize = 3;
 /// A trend has to rise this many times above what delays differ by from one group to the next.
 const NOISE: f64 = 2.0;
 
@@ -156,7 +158,7 @@ impl Trendline {
         let between = late.arrival - early.arrival;
         if slope > 0.0 && between >= 1.0 {
             let rise = late.delay - early.delay - NOISE * self.noise;
-            return Some(slope.min(rise / between));
+            return Some(slope.min((rise / between).max(0.0)));
         }
         Some(slope)
     }
@@ -166,7 +168,10 @@ impl Trendline {
             return;
         }
         let modified = f64::from(self.groups) * trend * GAIN;
-        if modified > self.threshold {
+        if modified > self.threshold && self.drains() {
+            self.over = None;
+            self.usage = Usage::Under;
+        } else if modified > self.threshold {
             let (time, count) = match self.over {
                 None => (sent_after / 2.0, 1),
                 Some((time, count)) => (time + sent_after, count + 1),
@@ -186,6 +191,16 @@ impl Trendline {
         }
         self.before = trend;
         self.adapt(modified, now);
+    }
+
+    /// Whether the last delays are shorter than those before, by more than they differ anyway: what a
+    /// stalled link held back passes at last. The smoothed delays still rise then.
+    fn drains(&self) -> bool {
+        let longest = |count| {
+            let last = self.points.iter().rev().take(count);
+            last.map(|point| point.delay).fold(f64::MIN, f64::max)
+        };
+        longest(DRAIN_GROUPS) + self.noise < longest(WINDOW)
     }
 
     fn adapt(&mut self, modified: f64, now: f64) {

@@ -4,3 +4,4 @@ pub mod read;
 pub mod transport_arrivals;
 pub mod transport_feedback;
 pub mod write;
+mod write_feedback;

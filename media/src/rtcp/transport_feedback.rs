@@ -2,17 +2,17 @@
 //! (draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1; RTCP type 205, format 15).
 
 /// Bytes of the body before the packet chunks: two SSRCs, base, count, reference time, number.
-const HEAD: usize = 16;
+pub(super) const HEAD: usize = 16;
 /// The most packets one run-length chunk tells of.
-const MAX_RUN: usize = 0x1FFF;
+pub(super) const MAX_RUN: usize = 0x1FFF;
 /// Packets one chunk of one-bit symbols tells of.
-const ONE_BIT: usize = 14;
+pub(super) const ONE_BIT: usize = 14;
 /// Packets one chunk of two-bit symbols tells of.
-const TWO_BIT: usize = 7;
+pub(super) const TWO_BIT: usize = 7;
 
-const MISSING: u16 = 0;
-const SMALL: u16 = 1;
-const LARGE: u16 = 2;
+pub(super) const MISSING: u16 = 0;
+pub(super) const SMALL: u16 = 1;
+pub(super) const LARGE: u16 = 2;
 const RESERVED: u16 = 3;
 
 /// Arrival times count ticks of this many microseconds.
@@ -207,97 +207,6 @@ impl Chunk {
             RESERVED => None,
             symbol => Some(sum + usize::from(symbol)),
         })
-    }
-}
-
-/// The most packets that one feedback packet in `room` bytes can tell of whatever befell them,
-/// after any number of missing ones.
-pub(super) fn capacity(room: usize) -> usize {
-    // Seven packets take a chunk and at most seven large deltas; a chunk or two for the missing
-    // ones in front, and one that is not full; up to three zeros at the end.
-    room.saturating_sub(4 + HEAD + 6 + 3) / 16 * TWO_BIT
-}
-
-/// What a packet's feedback consists of: its symbol, and its delta to the packet received before.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Status {
-    symbol: u16,
-    delta: i16,
-}
-
-impl Status {
-    /// The delta on the wire.
-    pub(super) fn bytes(self) -> ([u8; 2], std::ops::Range<usize>) {
-        let bytes = self.delta.to_be_bytes();
-        match self.symbol {
-            MISSING => (bytes, 0..0),
-            SMALL => (bytes, 1..2),
-            _ => (bytes, 0..2),
-        }
-    }
-}
-
-/// The statuses of packets with `arrivals` (ticks, `None` for a missing one) relative to
-/// `reference` (ticks). It ends before a packet that came too long after the one before.
-pub(super) fn statuses(
-    reference: i64,
-    arrivals: impl Iterator<Item = Option<i64>> + Clone,
-) -> impl Iterator<Item = Status> + Clone {
-    arrivals.scan(reference, |before, arrival| {
-        let Some(arrival) = arrival else {
-            return Some(Status {
-                symbol: MISSING,
-                delta: 0,
-            });
-        };
-        let delta = i16::try_from(arrival - *before).ok()?;
-        *before = arrival;
-        let symbol = if (0..=0xFF).contains(&delta) {
-            SMALL
-        } else {
-            LARGE
-        };
-        Some(Status { symbol, delta })
-    })
-}
-
-/// Hands the chunks that tell of `statuses` to `write`.
-pub(super) fn write_chunks(
-    mut statuses: impl Iterator<Item = Status> + Clone,
-    mut write: impl FnMut(u16),
-) {
-    loop {
-        let mut ahead = statuses.clone().map(|status| status.symbol);
-        let Some(first) = ahead.next() else {
-            return;
-        };
-        let run = 1 + ahead
-            .take(MAX_RUN - 1)
-            .take_while(|&symbol| symbol == first)
-            .count();
-        let next = statuses.clone().take(ONE_BIT);
-        let one_bit = next.clone().all(|status| status.symbol != LARGE);
-        let (chunk, told) = if run >= ONE_BIT || run >= next.count() || (run >= TWO_BIT && !one_bit)
-        {
-            (first << 13 | run as u16, run)
-        } else {
-            let (kind, len, bits) = if one_bit {
-                (0x8000, ONE_BIT, 1)
-            } else {
-                (0xC000, TWO_BIT, 2)
-            };
-            let symbols = statuses.clone().take(len).map(|status| status.symbol);
-            let chunk = (0..len)
-                .zip(symbols.chain(std::iter::repeat(MISSING)))
-                .fold(kind, |chunk, (at, symbol)| {
-                    chunk | symbol << (bits * (len - 1 - at))
-                });
-            (chunk, len)
-        };
-        write(chunk);
-        for _ in 0..told {
-            statuses.next();
-        }
     }
 }
 

@@ -1,6 +1,5 @@
 //! Writing RTCP compounds into a datagram buffer.
 
-use super::transport_feedback::{REFERENCE_TICKS, capacity, statuses, write_chunks};
 use crate::rtp::receive::ReportBlock;
 
 /// The most report blocks in one packet: the count has five bits.
@@ -27,6 +26,11 @@ impl<'a> Compound<'a> {
     /// Whether nothing was written.
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Bytes that there is room for.
+    pub(super) fn room(&self) -> usize {
+        self.buffer.len() - self.len
     }
 
     /// A sender report without blocks (RFC 3550 §6.4.1).
@@ -101,47 +105,6 @@ impl<'a> Compound<'a> {
         });
     }
 
-    /// Transport-wide feedback number `number`
-    /// (draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1) on the packets from `base` on:
-    /// when each arrived, in ticks of 250 µs of the caller's clock, or `None` if it is missing.
-    ///
-    /// Returns how many packets it tells of: as many as there is room for whatever befell them, and
-    /// none that arrived 8 s from the one before. Missing ones in front take no room.
-    pub fn transport_feedback(
-        &mut self,
-        sender: u32,
-        media: u32,
-        number: u8,
-        base: u16,
-        arrivals: impl Iterator<Item = Option<i64>> + Clone,
-    ) -> usize {
-        let room = self.buffer.len() - self.len;
-        let missing = arrivals.clone().take_while(Option::is_none).count();
-        let most = (missing + capacity(room)).min(usize::from(u16::MAX));
-        let arrivals = arrivals.take(most);
-        let Some(first) = arrivals.clone().flatten().next() else {
-            return 0;
-        };
-        let reference = first.div_euclid(REFERENCE_TICKS);
-        let statuses = statuses(reference * REFERENCE_TICKS, arrivals);
-        let told = statuses.clone().count();
-        let before = self.len;
-        self.packet(15, 205, |packet| {
-            packet.word(sender);
-            packet.word(media);
-            packet.word(u32::from(base) << 16 | told as u32);
-            packet.word((reference as u32) << 8 | u32::from(number));
-            write_chunks(statuses.clone(), |chunk| packet.bytes(&chunk.to_be_bytes()));
-            for status in statuses {
-                let (bytes, delta) = status.bytes();
-                packet.bytes(&bytes[delta]);
-            }
-            let end = packet.len.next_multiple_of(4) - packet.len;
-            packet.bytes(&[0; 4][..end]);
-        });
-        if self.len > before { told } else { 0 }
-    }
-
     /// A goodbye of one source (RFC 3550 §6.6).
     pub fn bye(&mut self, ssrc: u32) {
         self.packet(1, 203, |packet| packet.word(ssrc));
@@ -168,7 +131,7 @@ impl<'a> Compound<'a> {
         });
     }
 
-    fn packet(&mut self, count: u8, kind: u8, body: impl FnOnce(&mut Body<'_>)) {
+    pub(super) fn packet(&mut self, count: u8, kind: u8, body: impl FnOnce(&mut Body<'_>)) {
         let mut packet = Body {
             buffer: &mut self.buffer[self.len..],
             len: 0,
@@ -186,18 +149,18 @@ impl<'a> Compound<'a> {
     }
 }
 
-struct Body<'a> {
+pub(super) struct Body<'a> {
     buffer: &'a mut [u8],
-    len: usize,
+    pub(super) len: usize,
     overflow: bool,
 }
 
 impl Body<'_> {
-    fn word(&mut self, word: u32) {
+    pub(super) fn word(&mut self, word: u32) {
         self.bytes(&word.to_be_bytes());
     }
 
-    fn bytes(&mut self, bytes: &[u8]) {
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
         match self.buffer.get_mut(self.len..self.len + bytes.len()) {
             Some(room) => {
                 room.copy_from_slice(bytes);
@@ -282,111 +245,6 @@ mod tests {
         assert!(compound.is_empty());
         compound.bye(1);
         assert_eq!(compound.len(), 8);
-    }
-
-    #[test]
-    fn the_reference_reads_transport_feedback() {
-        use rtc_rtcp::transport_feedbacks::transport_layer_cc::{SymbolTypeTcc, TransportLayerCc};
-        let mut buffer = [0; 512];
-        let mut compound = Compound::new(&mut buffer);
-        // Small steps, a large one, one back, losses, and a long run.
-        let mut arrivals = vec![
-            Some(2_600),
-            Some(2_604),
-            None,
-            Some(4_000),
-            Some(3_990),
-            None,
-        ];
-        arrivals.extend((0..20).map(|n| Some(4_000 + n)));
-        arrivals.extend([None; 30]);
-        arrivals.push(Some(4_100));
-        let told = compound.transport_feedback(1, 9, 3, 65_530, arrivals.iter().copied());
-        assert_eq!(told, arrivals.len());
-        let len = compound.len();
-        let packets = rtc_rtcp::packet::unmarshal(&mut &buffer[..len]).unwrap();
-        let feedback = packets[0]
-            .as_any()
-            .downcast_ref::<TransportLayerCc>()
-            .unwrap();
-        assert_eq!(feedback.base_sequence_number, 65_530);
-        assert_eq!(usize::from(feedback.packet_status_count), arrivals.len());
-        assert_eq!(feedback.reference_time, 2_600 / 256);
-        assert_eq!((feedback.sender_ssrc, feedback.media_ssrc), (1, 9));
-        assert_eq!(feedback.fb_pkt_count, 3);
-        let deltas: Vec<i64> = feedback
-            .recv_deltas
-            .iter()
-            .map(|it| it.delta / 250)
-            .collect();
-        let mut expected = vec![40, 4, 1_396, -10, 10];
-        expected.extend([1; 19]);
-        expected.push(81);
-        assert_eq!(deltas, expected);
-        let large = feedback
-            .recv_deltas
-            .iter()
-            .filter(|it| it.type_tcc_packet == SymbolTypeTcc::PacketReceivedLargeDelta);
-        assert_eq!(large.count(), 2);
-        assert_eq!(read_back(&buffer[..len], 65_530), arrivals);
-    }
-
-    #[test]
-    fn random_feedback_is_read_back_and_never_overruns() {
-        use rand::{Rng, SeedableRng, rngs::StdRng};
-        let mut random = StdRng::seed_from_u64(5);
-        let mut buffer = [0; 1400];
-        for _ in 0..2000 {
-            let (loss, step) = (random.random::<f64>(), random.random_range(1..2_000));
-            let mut clock = random.random_range(0..1 << 30);
-            let mut arrivals: Vec<Option<i64>> = (0..random.random_range(1..600))
-                .map(|_| {
-                    clock += random.random_range(-step / 4..step);
-                    (random.random::<f64>() > loss).then_some(clock)
-                })
-                .collect();
-            let room = random.random_range(0..buffer.len());
-            let mut compound = Compound::new(&mut buffer[..room]);
-            let base = random.random();
-            let told = compound.transport_feedback(1, 9, 3, base, arrivals.iter().copied());
-            let len = compound.len();
-            assert_eq!(told == 0, len == 0);
-            if told > 0 {
-                arrivals.truncate(told);
-                assert_eq!(read_back(&buffer[..len], base), arrivals);
-            }
-        }
-    }
-
-    #[test]
-    fn a_packet_hours_later_is_left_to_the_next_feedback() {
-        let mut buffer = [0; 512];
-        let mut compound = Compound::new(&mut buffer);
-        let arrivals = [Some(0), Some(1), None, Some(10_000_000)];
-        assert_eq!(
-            compound.transport_feedback(1, 9, 3, 0, arrivals.into_iter()),
-            3
-        );
-    }
-
-    /// The arrivals in a feedback packet, by the ticks of the clock that it was written with.
-    fn read_back(compound: &[u8], base: u16) -> Vec<Option<i64>> {
-        use crate::rtcp::read::{RtcpItem, read_compound};
-        let mut all = Vec::new();
-        read_compound(compound, |item| {
-            let RtcpItem::TransportFeedback(span) = item else {
-                panic!("{item:?}");
-            };
-            let feedback = span.of(compound).unwrap();
-            assert_eq!(feedback.base(), base);
-            all = vec![None; feedback.count().into()];
-            let reference = i64::from(feedback.reference()) * REFERENCE_TICKS;
-            for (above_base, ticks) in feedback.arrivals() {
-                all[usize::from(above_base)] = Some(reference + ticks);
-            }
-        })
-        .unwrap();
-        all
     }
 
     #[test]

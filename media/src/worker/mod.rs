@@ -86,6 +86,7 @@ pub enum StartWorkerError {
 pub struct MediaWorker {
     shared: Arc<Shared>,
     local: SocketAddr,
+    candidates: Vec<SocketAddr>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -112,12 +113,13 @@ impl MediaWorker {
         } else {
             vec![local.ip()]
         };
+        let candidates: Vec<SocketAddr> = addresses
+            .into_iter()
+            .map(|ip| SocketAddr::new(ip, local.port()))
+            .collect();
         let engine = Engine::new(
             EngineConfig {
-                candidates: addresses
-                    .into_iter()
-                    .map(|ip| SocketAddr::new(ip, local.port()))
-                    .collect(),
+                candidates: candidates.clone(),
                 idle_timeout: config.idle_timeout,
                 max_peers: config.max_peers,
                 prominent_speakers: config.prominent_speakers,
@@ -136,6 +138,7 @@ impl MediaWorker {
         Ok(MediaWorker {
             shared,
             local,
+            candidates,
             thread: Mutex::new(Some(thread)),
         })
     }
@@ -143,6 +146,11 @@ impl MediaWorker {
     /// Where the socket is bound.
     pub fn local_addr(&self) -> SocketAddr {
         self.local
+    }
+
+    /// Where clients are told that it is.
+    pub fn candidates(&self) -> &[SocketAddr] {
+        &self.candidates
     }
 
     /// Answers an SDP offer. The offer is read on the caller's thread.

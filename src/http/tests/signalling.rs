@@ -1,6 +1,7 @@
 //! WHIP and WHEP.
 
 use super::*;
+use crate::config::ExternalTurn;
 
 #[actix_web::test]
 async fn whip_opens_a_session_and_says_where() {
@@ -23,6 +24,42 @@ async fn whip_opens_a_session_and_says_where() {
         .strip_prefix("/whip/demo/")
         .expect("a session of the room");
     assert_eq!(id.len(), 32, "128 bits");
+}
+
+#[actix_web::test]
+async fn an_answer_tells_of_the_turn_servers_with_credentials_for_the_caller() {
+    let turn = ExternalTurn {
+        urls: ["udp", "tcp"]
+            .map(|transport| format!("turn:turn.example.org?transport={transport}"))
+            .into(),
+        shared_secret: Secret::new("north"),
+    };
+    let turn = IceServers::external(&turn, std::time::Duration::from_secs(3600));
+    let world = World::with_turn(&config(), turn);
+    let before = unix_seconds();
+    for address in ["/whip/demo", "/whep/demo"] {
+        let answer = world
+            .ask(offer(address, &token("demo", "ann", true, true)))
+            .await;
+        let links: Vec<&str> = answer
+            .headers
+            .get_all(header::LINK)
+            .filter_map(|link| link.to_str().ok())
+            .collect();
+        assert_eq!(links.len(), 2, "{answer:?}");
+        assert!(
+            links[0].starts_with(
+                "<turn:turn.example.org?transport=udp>; rel=\"ice-server\"; username=\""
+            ),
+            "{links:?}"
+        );
+        assert!(links[1].contains(":ann\"; credential=\""), "{links:?}");
+        let expires_at: u64 = links[0]
+            .split(['"', ':'])
+            .find_map(|part| part.parse().ok())
+            .expect("an expiry");
+        assert!((before + 3600..=unix_seconds() + 3600).contains(&expires_at));
+    }
 }
 
 #[actix_web::test]

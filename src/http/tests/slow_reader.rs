@@ -19,7 +19,8 @@ async fn a_client_that_does_not_read_loses_its_connection() {
     let ended = table.feed_ended.clone();
     let listener = bind(config.http.bind).expect("a free port");
     let metrics = PrometheusBuilder::new().build_recorder().handle();
-    let server = start(listener, &config, table, metrics).expect("the server starts");
+    let server =
+        start(listener, &config, table, IceServers::none(), metrics).expect("the server starts");
 
     let mut client = TcpStream::connect(server.address()).expect("connected");
     let request = format!(

@@ -95,6 +95,7 @@ impl Subscriber {
         let header = Header::parse(&published.bytes).unwrap();
         let packet = VideoPacket {
             rtp: TrackPacket {
+                primary: None,
                 bytes: &published.bytes,
                 header: &header,
                 payload: header.payload(&published.bytes).unwrap(),
@@ -133,6 +134,7 @@ impl Subscriber {
     ) -> Option<Vec<u8>> {
         let header = Header::parse(&published.bytes).unwrap();
         let packet = TrackPacket {
+            primary: None,
             bytes: &published.bytes,
             header: &header,
             payload: header.payload(&published.bytes).unwrap(),
