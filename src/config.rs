@@ -17,6 +17,7 @@ mod pipeline;
 mod rooms;
 mod secret;
 mod settings;
+mod webhook;
 
 pub use auth::{Auth, SHORTEST_SECRET};
 pub use check::Complaint;
@@ -30,6 +31,7 @@ pub use media::Media;
 pub use pipeline::{BargeIn, Clause, Pipeline, Speech, Stt, Vad};
 pub use rooms::Rooms;
 pub use secret::Secret;
+pub use webhook::{InvalidReceiver, Webhook, parse_receiver};
 
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +55,8 @@ pub struct Config {
     pub channel: Channel,
     /// Devices that run models.
     pub device: Device,
+    /// Who is told what happens to rooms.
+    pub webhook: Webhook,
     /// Logging.
     pub log: Log,
     /// Fault injection.

@@ -16,6 +16,7 @@ use super::Source;
 use crate::{
     config::{Complaint, Config, LoadConfigError},
     http::{self, StartHttpError},
+    livekit::webhook::{self, StartWebhooksError},
     telemetry::{self, StartLogError, StartMetricsError},
 };
 
@@ -34,6 +35,8 @@ pub(super) enum ServeError {
     Http(#[from] StartHttpError),
     #[error(transparent)]
     Service(#[from] StartServiceError),
+    #[error(transparent)]
+    Webhooks(#[from] StartWebhooksError),
     #[error("cannot listen for signals: {0}")]
     Signals(std::io::Error),
     #[error("not everything ended within http.shutdown_timeout ({0:?}); what was left was cut off")]
@@ -69,6 +72,7 @@ async fn serve(config: Config) -> Result<(), ServeError> {
     let listener = http::bind(config.http.bind)?;
     let metrics = telemetry::start_metrics()?;
     let service = Service::start(ServiceSettings::from(&config)).await?;
+    let webhooks = webhook::start(&config, || service.lifecycle())?;
     let server = http::start(listener, &config, service.clone(), metrics)?;
     tracing::info!(
         http = %server.address(),
@@ -93,6 +97,10 @@ async fn serve(config: Config) -> Result<(), ServeError> {
     let ending = async {
         let service = service.shutdown(deadline).await;
         server.stop().await;
+        // Last: the rooms' end is an event, too.
+        if let Some(webhooks) = webhooks {
+            webhooks.finish().await;
+        }
         service
     };
     match timeout(deadline, ending).await {

@@ -155,6 +155,7 @@ impl Config {
             );
         }
         found.extend(self.pipeline_complaints());
+        found.extend(self.webhook_complaints());
         found
     }
 
