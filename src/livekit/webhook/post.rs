@@ -38,8 +38,8 @@ fn because(reason: &Option<String>) -> String {
         .map_or_else(String::new, |reason| format!(" ({reason})"))
 }
 
-/// What is posted.
-#[derive(Clone, Debug)]
+/// What is posted. It has no `Debug`: the token is nobody else's.
+#[derive(Clone)]
 pub(super) struct Message {
     pub(super) body: Bytes,
     pub(super) token: String,
