@@ -251,69 +251,140 @@ fn nonsense_is_harmless() {
     }
 }
 
-fn up_ms(it: &mut Simulation) -> i64 { let mut t = 0; while t < 15_000 { let hit = it.run(10).iter().any(|m| m.layer == LAYERS[2]); if hit { return t; } t += 10; } 99_999 }
-fn down_ms(it: &mut Simulation) -> i64 { let mut t = 0; while t < 15_000 { let hit = it.run(10).iter().any(|m| m.estimate < 500_000); if hit { return t; } t += 10; } 99_999 }
-fn k(v: u64) -> u64 { v / 1000 }
+fn up_ms(it: &mut Simulation) -> i64 {
+    let mut t = 0;
+    while t < 15_000 {
+        let hit = it.run(10).iter().any(|m| m.layer == LAYERS[2]);
+        if hit {
+            return t;
+        }
+        t += 10;
+    }
+    99_999
+}
+fn down_ms(it: &mut Simulation) -> i64 {
+    let mut t = 0;
+    while t < 15_000 {
+        let hit = it.run(10).iter().any(|m| m.estimate < 500_000);
+        if hit {
+            return t;
+        }
+        t += 10;
+    }
+    99_999
+}
+fn k(v: u64) -> u64 {
+    v / 1000
+}
 #[test]
 fn figures() {
     let (mut down, mut low, mut high, mut up) = (vec![], vec![], vec![], vec![]);
     for (n, mut it) in subscribers().enumerate() {
         it.run(10_000);
         it.link.bps = NARROW;
-        down.push(down_ms(&mut it)); it.run(1_500);
+        down.push(down_ms(&mut it));
+        it.run(1_500);
         let s = it.run(10_000 + 777 * n as i64);
-        low.push(k(lowest(s))); high.push(k(highest(s)));
+        low.push(k(lowest(s)));
+        high.push(k(highest(s)));
         it.link.bps = WIDE;
         up.push(up_ms(&mut it));
     }
     println!("FIG a down {down:?} low {low:?} high {high:?} b up {up:?}");
-    for (name, loss, jitter, keyframes) in [("c2", 0.02, 0, false), ("c5", 0.05, 0, false), ("d", 0.0, 30, false), ("g", 0.0, 0, true)] {
+    for (name, loss, jitter, keyframes) in [
+        ("c2", 0.02, 0, false),
+        ("c5", 0.05, 0, false),
+        ("d", 0.0, 30, false),
+        ("g", 0.0, 0, true),
+    ] {
         let (mut a, mut b, mut c) = (vec![], vec![], vec![]);
         for mut it in subscribers() {
-            it.link.loss = loss; it.link.jitter = jitter;
-            if keyframes { it.keyframes = Some((3_000, 30_000)); }
+            it.link.loss = loss;
+            it.link.jitter = jitter;
+            if keyframes {
+                it.keyframes = Some((3_000, 30_000));
+            }
             let m = it.run(60_000);
-            a.push(k(lowest(m))); b.push((share_high(m)*100.0) as u32); c.push(k(m.last().unwrap().estimate));
+            a.push(k(lowest(m)));
+            b.push((share_high(m) * 100.0) as u32);
+            c.push(k(m.last().unwrap().estimate));
         }
         println!("FIG {name} low {a:?} last {c:?} share {b:?}");
     }
     for bps in [80_000, 0] {
         let mut a = vec![];
         for mut it in subscribers() {
-            it.run(5_000); it.link.bps = bps; it.run(20_000); it.link.bps = WIDE;
+            it.run(5_000);
+            it.link.bps = bps;
+            it.run(20_000);
+            it.link.bps = WIDE;
             a.push(up_ms(&mut it));
         }
         println!("FIG f {bps} up {a:?}");
     }
     let (mut a, mut c) = (vec![], vec![]);
     for mut it in subscribers() {
-        it.link.bps = 1_000_000; it.layers = 2; it.keyframes = Some((3_000, 30_000));
-        let m = it.run(60_000); a.push(k(lowest(m))); c.push(k(highest(m)));
+        it.link.bps = 1_000_000;
+        it.layers = 2;
+        it.keyframes = Some((3_000, 30_000));
+        let m = it.run(60_000);
+        a.push(k(lowest(m)));
+        c.push(k(highest(m)));
     }
     println!("FIG g2 low {a:?} high {c:?}");
-    for (jitter, loss, fl) in [(10, 0.02, 0.02), (30, 0.0, 0.0), (0, 0.05, 0.0), (0, 0.0, 0.2), (30, 0.05, 0.2)] {
+    for (jitter, loss, fl) in [
+        (10, 0.02, 0.02),
+        (30, 0.0, 0.0),
+        (0, 0.05, 0.0),
+        (0, 0.0, 0.2),
+        (30, 0.05, 0.2),
+    ] {
         let (mut down, mut low, mut high, mut up) = (vec![], vec![], vec![], vec![]);
         for mut it in subscribers() {
-            it.link.jitter = jitter; it.link.loss = loss; it.link.feedback_loss = fl;
-            it.run(15_000); it.link.bps = NARROW; down.push(down_ms(&mut it)); it.run(1_000);
-            let s = it.run(15_000); low.push(k(lowest(s))); high.push(k(highest(s)));
-            it.link.bps = WIDE; up.push(up_ms(&mut it));
+            it.link.jitter = jitter;
+            it.link.loss = loss;
+            it.link.feedback_loss = fl;
+            it.run(15_000);
+            it.link.bps = NARROW;
+            down.push(down_ms(&mut it));
+            it.run(1_000);
+            let s = it.run(15_000);
+            low.push(k(lowest(s)));
+            high.push(k(highest(s)));
+            it.link.bps = WIDE;
+            up.push(up_ms(&mut it));
         }
         println!("FIG mix {jitter} {loss} {fl} down {down:?} low {low:?} high {high:?} up {up:?}");
     }
-    for (bps, queue) in [(1_500_000, 300), (1_500_000, 50), (1_000_000, 300), (600_000, 300), (300_000, 50), (300_000, 2000), (1_900_000, 300)] {
+    for (bps, queue) in [
+        (1_500_000, 300),
+        (1_500_000, 50),
+        (1_000_000, 300),
+        (600_000, 300),
+        (300_000, 50),
+        (300_000, 2000),
+        (1_900_000, 300),
+    ] {
         let mut a = vec![];
         for mut it in subscribers().take(2) {
-            it.link.queue = queue; it.run(10_000); it.link.bps = bps; it.run(10_000);
-            let m = it.run(30_000); let f = (k(lowest(m)), k(highest(m)), (share_high(m)*100.0) as u32); let l = m.iter().map(|m| m.layer).sum::<u64>() / m.len() as u64 / 1000;
+            it.link.queue = queue;
+            it.run(10_000);
+            it.link.bps = bps;
+            it.run(10_000);
+            let m = it.run(30_000);
+            let f = (k(lowest(m)), k(highest(m)), (share_high(m) * 100.0) as u32);
+            let l = m.iter().map(|m| m.layer).sum::<u64>() / m.len() as u64 / 1000;
             a.push((f, l));
         }
         println!("FIG cut to {bps} queue {queue}: {a:?}");
     }
     let mut d = vec![];
     for mut it in subscribers().take(2) {
-        it.link.bps = NARROW; it.run(5_000); let p = it.padding;
-        let m = it.run(60_000); let (l, h) = (k(lowest(m)), k(highest(m)));
+        it.link.bps = NARROW;
+        it.run(5_000);
+        let p = it.padding;
+        let m = it.run(60_000);
+        let (l, h) = (k(lowest(m)), k(highest(m)));
         d.push((it.padding - p, l, h));
     }
     println!("FIG full {d:?}");
