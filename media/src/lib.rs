@@ -12,6 +12,7 @@
 //! It knows neither actors nor models.
 
 pub mod audio;
+mod bwe;
 mod certificate;
 mod clock;
 mod dtls;

@@ -368,8 +368,11 @@ impl Engine {
                 first,
                 following,
             } => self.resend(key, media_ssrc, first, following, out),
-            // Audio has no keyframes, and a source that leaves is replaced or closed by signalling.
-            RtcpItem::PictureLoss { .. } | RtcpItem::Bye { .. } => {}
+            // Audio has no keyframes and adapts to nothing, and a source that leaves is replaced or
+            // closed by signalling.
+            RtcpItem::TransportFeedback(_)
+            | RtcpItem::PictureLoss { .. }
+            | RtcpItem::Bye { .. } => {}
         }
     }
 

@@ -1,5 +1,6 @@
 //! Reading RTCP compounds (RFC 3550 §6, RFC 4585, RFC 3611), without allocating.
 
+use super::transport_feedback::{FeedbackSpan, TransportFeedback};
 use crate::rtp::receive::ReportBlock;
 
 /// A compound that is not one.
@@ -34,7 +35,9 @@ pub enum RtcpItem {
         /// Bit n: `first + n + 1` is missing too.
         following: u16,
     },
-    /// A keyframe is wanted.
+    /// Which packets of the transport arrived, and when.
+    TransportFeedback(FeedbackSpan),
+    /// A keyframe is wanted (PLI, RFC 4585 §6.3.1, or FIR, RFC 5104 §4.3.1).
     PictureLoss {
         /// The stream.
         media_ssrc: u32,
@@ -77,6 +80,12 @@ pub fn read_compound(compound: &[u8], mut visit: impl FnMut(RtcpItem)) -> Result
         }
         let len = 4 + usize::from(u16::from_be_bytes([head[2], head[3]])) * 4;
         let body = rest.get(4..len).ok_or(RtcpError::Malformed)?;
+        if (head[0] & 0x1F, head[1]) == (15, 205) {
+            TransportFeedback::parse(body).ok_or(RtcpError::Malformed)?;
+            let start = compound.len() - rest.len() + 4;
+            let end = start + body.len();
+            visit(RtcpItem::TransportFeedback(FeedbackSpan { start, end }));
+        }
         read_packet(head[0] & 0x1F, head[1], body, &mut visit).ok_or(RtcpError::Malformed)?;
         rest = &rest[len..];
     }
@@ -123,6 +132,13 @@ fn read_packet(count: u8, kind: u8, body: &[u8], visit: &mut impl FnMut(RtcpItem
         206 if count == 1 => visit(RtcpItem::PictureLoss {
             media_ssrc: word(body, 4)?,
         }),
+        206 if count == 4 => {
+            for entry in body.get(8..)?.chunks_exact(8) {
+                visit(RtcpItem::PictureLoss {
+                    media_ssrc: word(entry, 0)?,
+                });
+            }
+        }
         207 => read_extended(body, visit)?,
         _ => {}
     }
@@ -273,6 +289,30 @@ mod tests {
     }
 
     #[test]
+    fn keyframes_are_asked_for_in_two_ways() {
+        use rtc_rtcp::payload_feedbacks::full_intra_request::{FirEntry, FullIntraRequest};
+        use rtc_rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
+        let mut compound = bytes(&PictureLossIndication {
+            sender_ssrc: 1,
+            media_ssrc: 7,
+        });
+        compound.extend(bytes(&FullIntraRequest {
+            sender_ssrc: 1,
+            media_ssrc: 0,
+            fir: [8, 9]
+                .map(|ssrc| FirEntry {
+                    ssrc,
+                    sequence_number: 1,
+                })
+                .into(),
+        }));
+        assert_eq!(
+            items(&compound),
+            [7, 8, 9].map(|media_ssrc| RtcpItem::PictureLoss { media_ssrc })
+        );
+    }
+
+    #[test]
     fn counts_that_lie_are_refused() {
         for compound in [
             &[0x9F, 201, 0, 1, 0, 0, 0, 1][..],
@@ -282,6 +322,8 @@ mod tests {
             &[0x40, 201, 0, 1, 0, 0, 0, 1],
             &[0x80],
             &[0x80, 207, 0, 2, 0, 0, 0, 1, 4, 0, 0, 9],
+            &[0x84, 206, 0, 1, 0, 0, 0, 1],
+            &[0x8F, 205, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2],
         ] {
             assert_eq!(
                 read_compound(compound, |_| {}),

@@ -28,6 +28,11 @@ impl<'a> Compound<'a> {
         self.len == 0
     }
 
+    /// Bytes that there is room for.
+    pub(super) fn room(&self) -> usize {
+        self.buffer.len() - self.len
+    }
+
     /// A sender report without blocks (RFC 3550 §6.4.1).
     pub fn sender_report(&mut self, ssrc: u32, ntp: u64, timestamp: u32, sent: (u32, u32)) {
         self.packet(0, 200, |packet| {
@@ -92,6 +97,14 @@ impl<'a> Compound<'a> {
         });
     }
 
+    /// Asks for a keyframe (PLI, RFC 4585 §6.3.1).
+    pub fn picture_loss(&mut self, sender: u32, media: u32) {
+        self.packet(1, 206, |packet| {
+            packet.word(sender);
+            packet.word(media);
+        });
+    }
+
     /// A goodbye of one source (RFC 3550 §6.6).
     pub fn bye(&mut self, ssrc: u32) {
         self.packet(1, 203, |packet| packet.word(ssrc));
@@ -118,7 +131,7 @@ impl<'a> Compound<'a> {
         });
     }
 
-    fn packet(&mut self, count: u8, kind: u8, body: impl FnOnce(&mut Body<'_>)) {
+    pub(super) fn packet(&mut self, count: u8, kind: u8, body: impl FnOnce(&mut Body<'_>)) {
         let mut packet = Body {
             buffer: &mut self.buffer[self.len..],
             len: 0,
@@ -136,18 +149,18 @@ impl<'a> Compound<'a> {
     }
 }
 
-struct Body<'a> {
+pub(super) struct Body<'a> {
     buffer: &'a mut [u8],
-    len: usize,
+    pub(super) len: usize,
     overflow: bool,
 }
 
 impl Body<'_> {
-    fn word(&mut self, word: u32) {
+    pub(super) fn word(&mut self, word: u32) {
         self.bytes(&word.to_be_bytes());
     }
 
-    fn bytes(&mut self, bytes: &[u8]) {
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
         match self.buffer.get_mut(self.len..self.len + bytes.len()) {
             Some(room) => {
                 room.copy_from_slice(bytes);
