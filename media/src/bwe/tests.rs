@@ -131,7 +131,8 @@ fn a_paused_sender_resumes_when_the_link_is_back() {
         for mut it in subscribers() {
             it.run(5_000);
             it.link.bps = bps;
-            assert_eq!(it.run(20_000).last().unwrap().layer, 0, "{}", it.story());
+            let paused = it.run(20_000).last().unwrap().layer == 0;
+            assert!(paused, "{}", it.story());
             it.link.bps = WIDE;
             assert!(ends_high(it.run(10_000)), "{}", it.story());
         }

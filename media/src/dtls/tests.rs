@@ -45,7 +45,7 @@ impl Pair {
         Pair {
             now,
             client,
-            server: Dtls::new(&config, expected),
+            server: Dtls::new(&config, Some(expected)),
             received: Vec::new(),
             connected: false,
         }
