@@ -166,6 +166,8 @@ pub struct Engine {
     track_by_id: HashMap<TrackId, usize>,
     rooms: HashMap<RoomId, Room>,
     timers: Timers,
+    /// Room for the timers that are due.
+    due: Vec<timers::Entry>,
     next_tick: Option<Instant>,
     /// When bandwidth is allocated next; at the next tick if there is none.
     next_allocation: Option<Instant>,
@@ -201,6 +203,7 @@ impl Engine {
             track_by_id: HashMap::new(),
             rooms: HashMap::new(),
             timers: Timers::default(),
+            due: Vec::new(),
             next_tick: None,
             next_allocation: None,
             events: VecDeque::new(),

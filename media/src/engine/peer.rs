@@ -195,9 +195,11 @@ impl Peer {
             .publishing
             .iter()
             .filter_map(|publishing| publishing.arrivals.as_ref()?.next_at());
+        // Before there are keys nothing can be probed, and what is due would stay due.
         let probes = self
             .listening
             .iter()
+            .filter(|_| self.srtp.is_some())
             .filter_map(|listening| listening.estimator.next_at());
         for at in nacks
             .chain(feedback)
