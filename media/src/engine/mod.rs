@@ -229,6 +229,16 @@ impl Engine {
         self.by_address.len()
     }
 
+    /// How many synchronisation sources of a peer are remembered, where that is most.
+    #[cfg(test)]
+    pub(crate) fn known_sources(&self, peer: PeerId) -> usize {
+        let peer = &self.peers[self.by_id[&peer]];
+        let publishing = peer.publishing.as_ref().unwrap();
+        let unprotect = &peer.srtp.as_ref().unwrap().1;
+        let streams = publishing.streams.len();
+        streams.max(publishing.table.len()).max(unprotect.len())
+    }
+
     /// Counts what the socket loop saw go wrong.
     pub(crate) fn totals_mut(&mut self) -> &mut Totals {
         &mut self.totals

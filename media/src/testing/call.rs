@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use super::Offering;
 use super::client::Client;
 use super::description::{self, Kind, Section};
 use super::link::Link;
 use super::member::Member;
 use super::net::{Net, ROOM};
-use super::Offering;
 use crate::engine::{AcceptError, MediaEvent, Negotiated, Plan, Play, ServerChannel};
 use crate::ids::{PeerId, TrackId};
 use crate::sdp::offer::Offer;
@@ -50,7 +50,9 @@ impl Call {
     pub(crate) fn add(&mut self, member: Member) -> usize {
         let who = self.members.len();
         let address = format!("198.51.100.1:{}", 1000 + who);
-        self.net.clients.push(Client::new(&address, Offering::PUBLISH));
+        self.net
+            .clients
+            .push(Client::new(&address, Offering::PUBLISH));
         self.members.push(member);
         who
     }

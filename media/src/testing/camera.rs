@@ -233,6 +233,11 @@ impl Layer {
         *self = Layer::new(self.rid, ssrc, self.bps);
     }
 
+    /// Tells its mid and rid again.
+    pub(crate) fn introduce(&mut self) {
+        self.introduced = 0;
+    }
+
     fn encode(
         &mut self,
         mid: &str,
@@ -286,7 +291,8 @@ impl Layer {
                 rid: self.rid.filter(|_| introduce).map(|rid| (RID_ID, rid)),
                 payload: payload.clone(),
             });
-            self.history.push_back((self.seq, marker, timestamp, payload));
+            self.history
+                .push_back((self.seq, marker, timestamp, payload));
             if self.history.len() > HISTORY {
                 self.history.pop_front();
             }

@@ -226,7 +226,10 @@ fn read_section(text: &str) -> Told {
         ..Told::default()
     };
     for line in text.lines() {
-        match line.strip_prefix("a=").map(|at| at.split_once(':').unwrap_or((at, ""))) {
+        match line
+            .strip_prefix("a=")
+            .map(|at| at.split_once(':').unwrap_or((at, "")))
+        {
             Some(("mid", mid)) => told.mid = mid.to_owned(),
             Some(("msid", msid)) => told.msid = Some(msid.to_owned()),
             Some(("rid", rid)) => told.rids.push(rid.split(' ').next().unwrap().to_owned()),

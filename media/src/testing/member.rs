@@ -14,8 +14,11 @@ use crate::rtcp::read::RtcpItem;
 use crate::rtcp::transport_arrivals::TransportArrivals;
 use crate::rtcp::write::Compound;
 use crate::rtp::extension::find;
+use crate::sctp::{
+    ChannelId, ChannelParameters, DataConfig, DataEvent, DataRole, DataTransport, MAX_MESSAGE,
+    Reliability,
+};
 use crate::sdp::answer::Preference;
-use crate::sctp::{ChannelId, DataEvent, DataTransport};
 
 /// The round trip by which members repeat their NACKs.
 const ROUND_TRIP: Duration = Duration::from_millis(50);
@@ -177,7 +180,9 @@ impl Member {
                 .received(now, u16::from_be_bytes([high, low]));
         }
         let told = self.told.iter();
-        let Some(told) = told.filter(|it| it.sends()).find(|it| it.ssrcs.contains(&header.ssrc))
+        let Some(told) = told
+            .filter(|it| it.sends())
+            .find(|it| it.ssrcs.contains(&header.ssrc))
         else {
             self.strays += 1;
             return;
@@ -308,6 +313,31 @@ impl Member {
                 DataEvent::Ended { .. } => self.channels.clear(),
             }
         }
+    }
+
+    /// Has an association once DTLS is up.
+    pub(crate) fn connect_data(&mut self, now: Instant) {
+        let config = DataConfig {
+            role: DataRole::Initiate,
+            max_message: MAX_MESSAGE,
+            remote_max_message: MAX_MESSAGE,
+        };
+        self.data = Some(DataTransport::new(now, config));
+    }
+
+    /// Opens a channel.
+    pub(crate) fn open_channel(&mut self, now: Instant, label: &str, reliable: bool) {
+        let reliability = match reliable {
+            true => Reliability::Reliable,
+            false => Reliability::Retransmits(0),
+        };
+        let parameters = ChannelParameters {
+            label: label.to_owned(),
+            ordered: reliable,
+            reliability,
+        };
+        let data = self.data.as_mut().unwrap();
+        data.open(now, parameters).unwrap();
     }
 
     /// Sends a message over the channel `label`.

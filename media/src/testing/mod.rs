@@ -14,9 +14,7 @@ mod net;
 mod screen;
 
 pub(crate) use call::{Call, ms, play};
-pub(crate) use camera::Camera;
 pub(crate) use client::{Client, LEVEL_ID, Offering};
-pub(crate) use link::Link;
 pub(crate) use member::Member;
 pub(crate) use microphone::Microphone;
 pub(crate) use net::{Net, ROOM};

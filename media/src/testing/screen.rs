@@ -102,8 +102,7 @@ impl Screen {
             }),
             None => Piece::Padding,
         };
-        if let (Piece::Of(frame), Some(Piece::Of(other))) =
-            (piece, self.pieces.get(&received.seq))
+        if let (Piece::Of(frame), Some(Piece::Of(other))) = (piece, self.pieces.get(&received.seq))
             && frame.content != other.content
         {
             self.faults.push(format!("{seq} is two packets"));
@@ -152,13 +151,17 @@ impl Screen {
 
     /// What receivers rely on of a frame after another.
     fn check(&mut self, frame: &Frame) {
-        let Some(last) = self.frames.last() else { return };
+        let Some(last) = self.frames.last() else {
+            return;
+        };
         let adjoins = (last.seq + last.count()..frame.seq)
             .all(|seq| matches!(self.pieces.get(&seq), Some(Piece::Padding)));
         let step = frame.picture.wrapping_sub(last.picture) & 0x7FFF;
         if adjoins && step != 1 {
-            self.faults
-                .push(format!("picture {} follows {}", frame.picture, last.picture));
+            self.faults.push(format!(
+                "picture {} follows {}",
+                frame.picture, last.picture
+            ));
         }
         let ticks = frame.timestamp.wrapping_sub(last.timestamp) as i32;
         let ms = i64::from(frame.content.captured) - i64::from(last.content.captured);

@@ -30,7 +30,9 @@ fn watched() -> (Call, usize, usize, [TrackId; 2]) {
 /// The layer that the viewer saw last.
 fn layer(call: &Call, viewer: usize) -> Option<usize> {
     let frame = call.members[viewer].screen("1").frames.last().unwrap();
-    SOURCES.iter().position(|ssrc| *ssrc == frame.content.source)
+    SOURCES
+        .iter()
+        .position(|ssrc| *ssrc == frame.content.source)
 }
 
 fn frames(call: &mut Call, viewer: usize, time: Duration) -> usize {
@@ -94,7 +96,9 @@ fn a_track_that_is_disabled_is_not_sent_and_comes_back_at_once() {
     for track in tracks {
         let now = call.net.now;
         let peer = PeerId(viewer as u64);
-        call.net.engine.set_playing(&now, peer, track, Playing::FULL);
+        call.net
+            .engine
+            .set_playing(&now, peer, track, Playing::FULL);
     }
     assert!(frames(&mut call, viewer, ms(500)) > 8);
     let member = &call.members[viewer];
@@ -146,7 +150,10 @@ fn video_follows_what_the_way_can_take_and_audio_never_gives_way() {
         assert!(layers.contains(&now), "layer {now} at {bps}");
         let recent = call.members[viewer].heard.len() - heard;
         let expected = 50 * seconds as usize;
-        assert!(recent * 100 > expected * 85, "{recent} of {expected} at {bps}");
+        assert!(
+            recent * 100 > expected * 85,
+            "{recent} of {expected} at {bps}"
+        );
         heard += recent;
     }
     let screen = call.members[viewer].screen("1");
@@ -182,7 +189,7 @@ fn publishers_are_told_which_layer_is_wanted_at_most() {
     let (mut call, _, viewer, tracks) = watched();
     call.run(ms(1000));
     assert_eq!(wanted(&call).last(), Some(&Some(u8::MAX)));
-    let mut set = |call: &mut Call, playing| {
+    let set = |call: &mut Call, playing| {
         let now = call.net.now;
         let peer = PeerId(viewer as u64);
         call.net.engine.set_playing(&now, peer, tracks[1], playing);

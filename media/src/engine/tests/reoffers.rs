@@ -24,7 +24,10 @@ fn one_mid_names_one_section() {
     let (mut call, publisher, ..) = call();
     call.members[publisher].sections[1].mid = "0".to_owned();
     let refused = call.try_negotiate(publisher, &[]);
-    assert!(matches!(refused, Err(AcceptError::Offer(OfferError::Garbage(_)))));
+    assert!(matches!(
+        refused,
+        Err(AcceptError::Offer(OfferError::Garbage(_)))
+    ));
 }
 
 #[test]
@@ -56,7 +59,10 @@ fn a_section_to_receive_in_that_changes_its_kind_plays_what_it_can() {
     assert_eq!(call.negotiate(viewer, &tracks).played, []);
     let mut played = call.negotiate(viewer, &tracks).played;
     played.sort_unstable();
-    assert_eq!(played, [("0".to_owned(), tracks[1]), ("1".to_owned(), tracks[0])]);
+    assert_eq!(
+        played,
+        [("0".to_owned(), tracks[1]), ("1".to_owned(), tracks[0])]
+    );
     call.members[viewer].screens.clear();
     call.members[viewer].heard.clear();
     call.run(ms(1000));
@@ -85,7 +91,14 @@ fn sections_that_change_places_take_their_tracks_along_or_lose_them() {
     // Two of a kind.
     call.members[publisher].speak(0x200, 30);
     let before = call.negotiate(publisher, &[]);
-    let track = |mid: &str| before.published.iter().find(|it| it.mid == mid).unwrap().track;
+    let track = |mid: &str| {
+        before
+            .published
+            .iter()
+            .find(|it| it.mid == mid)
+            .unwrap()
+            .track
+    };
     call.members[publisher].sections.swap(1, 2);
     let after = call.negotiate(publisher, &[]);
     for published in after.published.iter().filter(|it| it.mid != "1") {
@@ -102,7 +115,10 @@ fn sections_that_are_left_out_end_their_tracks() {
     assert_eq!(negotiated.published.len(), 1);
     assert_eq!(call.net.engine.stats(call.net.now.mono).tracks, 1);
     call.members[viewer].sections.truncate(1);
-    assert_eq!(call.negotiate(viewer, &tracks).played, [("0".to_owned(), tracks[0])]);
+    assert_eq!(
+        call.negotiate(viewer, &tracks).played,
+        [("0".to_owned(), tracks[0])]
+    );
     call.run(ms(300));
     call.members[viewer].section(Kind::Video, "recvonly");
     call.negotiate(viewer, &tracks);

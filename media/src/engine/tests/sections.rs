@@ -35,11 +35,17 @@ fn a_client_publishes_and_receives_over_one_connection() {
     let (mut call, audio, video) = publishers(1);
     let now = call.net.now.mono;
     let mut member = Member::viewer(2, 1);
-    member.speak(0x2000, 30).film(0x3000, &[300_000, 600_000], now);
+    member
+        .speak(0x2000, 30)
+        .film(0x3000, &[300_000, 600_000], now);
     let (both, negotiated) = call.join(member, &[audio[0], video[0]]);
     assert_eq!(mids(&negotiated.played), [("0", audio[0]), ("2", video[0])]);
     assert_eq!(negotiated.missing, (0, 0));
-    let published: Vec<_> = negotiated.published.iter().map(|it| it.mid.as_str()).collect();
+    let published: Vec<_> = negotiated
+        .published
+        .iter()
+        .map(|it| it.mid.as_str())
+        .collect();
     assert_eq!(published, ["3", "4"]);
     let told = &call.members[both].told;
     let directions: Vec<_> = told.iter().map(|it| it.direction.as_str()).collect();
@@ -71,9 +77,24 @@ fn a_section_rests_for_one_description_before_it_plays_another_track() {
     let resting = call.negotiate(viewer, &video[1..]);
     assert_eq!((resting.played.len(), resting.missing), (0, (0, 1)));
     assert_eq!(call.members[viewer].told[0].direction, "inactive");
-    let frames = call.members[viewer].screens.values().next().unwrap().frames.len();
+    let frames = call.members[viewer]
+        .screens
+        .values()
+        .next()
+        .unwrap()
+        .frames
+        .len();
     call.run(ms(500));
-    assert_eq!(call.members[viewer].screens.values().next().unwrap().frames.len(), frames);
+    assert_eq!(
+        call.members[viewer]
+            .screens
+            .values()
+            .next()
+            .unwrap()
+            .frames
+            .len(),
+        frames
+    );
     let playing = call.negotiate(viewer, &video[1..]);
     assert_eq!(mids(&playing.played), [("0", video[1])]);
     call.run(ms(1000));
@@ -114,7 +135,9 @@ fn tracks_of_a_publisher_that_leaves_are_passed_over() {
     call.run(ms(300));
     let now = call.net.now;
     let reason = CloseReason::Requested;
-    call.net.engine.close(&now, PeerId(0), reason, &mut call.net.wire);
+    call.net
+        .engine
+        .close(&now, PeerId(0), reason, &mut call.net.wire);
     call.run(ms(300));
     let negotiated = call.negotiate(viewer, &plays);
     assert_eq!(mids(&negotiated.played), [("1", audio[1]), ("3", video[1])]);
@@ -138,7 +161,10 @@ fn what_finds_no_section_is_counted_and_the_first_comes_first() {
     );
     // Another order takes nothing from those that play.
     let turned: Vec<TrackId> = plays.iter().rev().copied().collect();
-    assert_eq!(mids(&call.negotiate(viewer, &turned).played), mids(&negotiated.played));
+    assert_eq!(
+        mids(&call.negotiate(viewer, &turned).played),
+        mids(&negotiated.played)
+    );
     call.members[viewer].section(Kind::Video, "recvonly");
     call.members[viewer].section(Kind::Audio, "recvonly");
     let more = call.negotiate(viewer, &plays);
