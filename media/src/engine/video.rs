@@ -305,6 +305,9 @@ impl Engine {
             Layering::Simulcast => at,
             Layering::Svc => usize::from(info.spatial),
         };
+        if restarted {
+            simulcast.timestamps = ExtendTimestamp::default();
+        }
         if !repaired {
             let timestamp = simulcast.timestamps.extend(header.timestamp);
             simulcast.clock.observe(now.mono, timestamp);

@@ -1,7 +1,7 @@
 //! A LiveKit client over a [`Client`]'s transport: what it publishes, what it receives, and the
 //! feedback that it gives.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use super::camera::Camera;
@@ -39,6 +39,8 @@ pub(crate) struct Member {
     pub(crate) screens: BTreeMap<u32, Screen>,
     /// Audio that came, with its SSRC in the header.
     pub(crate) heard: Vec<Heard>,
+    /// Payload types of what came.
+    pub(crate) payload_types: BTreeSet<u8>,
     /// Packets under sources that nothing told of.
     pub(crate) strays: usize,
     /// Keyframes that the server asked for, and of which source.
@@ -63,6 +65,7 @@ impl Member {
             microphones: Vec::new(),
             screens: BTreeMap::new(),
             heard: Vec::new(),
+            payload_types: BTreeSet::new(),
             strays: 0,
             keyframes_asked: Vec::new(),
             data: None,
@@ -91,9 +94,9 @@ impl Member {
     }
 
     /// Publishes video in another section; sources are numbered from `first`.
-    pub(crate) fn film(&mut self, first: u32, rates: &[u64], now: Instant) -> &mut Member {
+    pub(crate) fn film(&mut self, first: u32, rates: &[u64], epoch: Instant) -> &mut Member {
         let mid = self.section(Kind::Video, "sendonly");
-        let camera = Camera::new(&mid, first, rates, now);
+        let camera = Camera::new(&mid, first, rates, epoch);
         let section = self.sections.last_mut().unwrap();
         section.rids = camera.layers.iter().filter_map(|it| it.rid).collect();
         if section.rids.is_empty() {
@@ -172,6 +175,7 @@ impl Member {
 
     fn take(&mut self, now: Instant, heard: Heard) {
         let header = &heard.header;
+        self.payload_types.insert(header.payload_type);
         if let Some(block) = &header.extension
             && let Some(&[high, low]) = find(&heard.bytes, block, self.codecs.transport)
         {

@@ -39,6 +39,8 @@ pub(crate) type Lose = Box<dyn FnMut(usize, &[u8]) -> bool>;
 /// An engine, its clients, and the time.
 pub(crate) struct Net {
     pub(crate) now: Now,
+    /// When it was made.
+    pub(crate) epoch: Instant,
     pub(crate) engine: Engine,
     pub(crate) wire: Wire,
     pub(crate) clients: Vec<Client>,
@@ -67,9 +69,11 @@ impl Net {
             prominent_speakers: 10,
             seed: [7; 32],
         };
+        let epoch = Instant::now();
         Net {
+            epoch,
             now: Now {
-                mono: Instant::now(),
+                mono: epoch,
                 unix: Duration::from_secs(1_700_000_000),
             },
             engine: Engine::new(config, &Certificate::generate().unwrap()).unwrap(),

@@ -14,9 +14,9 @@ const ROUND_TRIP: Duration = ms(40);
 /// A publisher of simulcast and a viewer of it, both over links that lose this part both ways.
 fn lossy(loss: f64, seed: u64) -> (Call, usize, usize) {
     let mut call = Call::new();
-    let now = call.net.now.mono;
+    let epoch = call.net.epoch;
     let mut member = Member::new();
-    member.film(0x1000, &RATES, now);
+    member.film(0x1000, &RATES, epoch);
     call.link(0, ROUND_TRIP, 0.0, seed);
     call.link(1, ROUND_TRIP, 0.0, seed + 1);
     let (publisher, negotiated) = call.join(member, &[]);

@@ -4,9 +4,9 @@ use crate::ids::TrackId;
 use crate::testing::{Call, Member, ms};
 
 pub(super) fn film(call: &mut Call, first: u32, rates: &[u64]) -> (usize, TrackId) {
-    let now = call.net.now.mono;
+    let epoch = call.net.epoch;
     let mut member = Member::new();
-    member.film(first, rates, now);
+    member.film(first, rates, epoch);
     let (publisher, negotiated) = call.join(member, &[]);
     (publisher, negotiated.published[0].track)
 }

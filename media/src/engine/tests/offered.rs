@@ -180,12 +180,12 @@ fn answers_that_fit_no_offer_are_harmless() {
 #[test]
 fn an_offer_of_ours_has_no_more_sections_than_an_answer_may_have() {
     let mut call = Call::new();
-    let now = call.net.now.mono;
+    let epoch = call.net.epoch;
     let mut plays = Vec::new();
     for at in 0..3 {
         let mut member = Member::new();
         for track in 0..50 {
-            member.film(0x10_0000 * (at + 1) + 16 * track, &[30_000], now);
+            member.film(0x10_0000 * (at + 1) + 16 * track, &[30_000], epoch);
         }
         let who = call.add(member);
         let negotiated = call.negotiate(who, &[]);

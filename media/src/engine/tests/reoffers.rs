@@ -9,9 +9,9 @@ use crate::testing::{Call, Member, ms};
 /// A member with a microphone (mid 0) and a camera (mid 1), and a viewer of both.
 fn call() -> (Call, usize, usize, [TrackId; 2]) {
     let mut call = Call::new();
-    let now = call.net.now.mono;
+    let epoch = call.net.epoch;
     let mut member = Member::new();
-    member.speak(0x100, 30).film(0x1000, &[400_000], now);
+    member.speak(0x100, 30).film(0x1000, &[400_000], epoch);
     let (publisher, negotiated) = call.join(member, &[]);
     let tracks = [negotiated.published[0].track, negotiated.published[1].track];
     let (viewer, _) = call.join(Member::viewer(1, 1), &tracks);

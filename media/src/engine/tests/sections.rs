@@ -11,10 +11,10 @@ fn publishers(count: u32) -> (Call, Vec<TrackId>, Vec<TrackId>) {
     let mut call = Call::new();
     let (mut audio, mut video) = (Vec::new(), Vec::new());
     for at in 0..count {
-        let now = call.net.now.mono;
+        let epoch = call.net.epoch;
         let mut member = Member::new();
         member.speak(0x100 * (at + 1), 30);
-        member.film(0x1000 * (at + 1), &[400_000], now);
+        member.film(0x1000 * (at + 1), &[400_000], epoch);
         let (_, negotiated) = call.join(member, &[]);
         let kinds: Vec<_> = negotiated.published.iter().map(|it| it.kind).collect();
         assert_eq!(kinds, [MediaKind::Audio, MediaKind::Video]);
@@ -33,11 +33,11 @@ fn mids(played: &[(String, TrackId)]) -> Vec<(&str, TrackId)> {
 #[test]
 fn a_client_publishes_and_receives_over_one_connection() {
     let (mut call, audio, video) = publishers(1);
-    let now = call.net.now.mono;
+    let epoch = call.net.epoch;
     let mut member = Member::viewer(2, 1);
     member
         .speak(0x2000, 30)
-        .film(0x3000, &[300_000, 600_000], now);
+        .film(0x3000, &[300_000, 600_000], epoch);
     let (both, negotiated) = call.join(member, &[audio[0], video[0]]);
     assert_eq!(mids(&negotiated.played), [("0", audio[0]), ("2", video[0])]);
     assert_eq!(negotiated.missing, (0, 0));

@@ -106,11 +106,11 @@ fn two_publishers_may_use_the_same_sources() {
 #[test]
 fn a_source_belongs_to_one_section_of_its_peer() {
     let mut call = Call::new();
-    let now = call.net.now.mono;
+    let epoch = call.net.epoch;
     let mut member = Member::new();
     member
-        .film(0x1000, &[300_000], now)
-        .film(0x1000, &[300_000], now);
+        .film(0x1000, &[300_000], epoch)
+        .film(0x1000, &[300_000], epoch);
     member.speak(0x1000, 30);
     let (_, negotiated) = call.join(member, &[]);
     let plays: Vec<TrackId> = negotiated.published.iter().map(|it| it.track).collect();
