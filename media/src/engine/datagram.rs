@@ -236,15 +236,16 @@ impl Engine {
         }
         let stream = publishing.table.resolve(bytes, &header);
         let track = stream.and_then(|stream| publishing.tracks.get(&stream.section).copied());
+        // Feedback tells of what goes no further, too.
+        if reschedule {
+            self.schedule(key);
+        }
         let (Some(stream), Some(track)) = (stream, track) else {
             self.totals.unknown_stream += 1;
             return;
         };
         if self.tracks[track].muted {
             return;
-        }
-        if reschedule {
-            self.schedule(key);
         }
         let received = Incoming {
             key,
@@ -362,6 +363,5 @@ fn count_refusal(totals: &mut super::Totals, error: UnprotectError) {
         UnprotectError::TooShort => totals.rtp_malformed += 1,
         UnprotectError::Replayed => totals.srtp_replayed += 1,
         UnprotectError::Forged => totals.srtp_unauthentic += 1,
-        UnprotectError::TooManyStreams => totals.unknown_stream += 1,
     }
 }

@@ -166,6 +166,8 @@ pub struct Engine {
     track_by_id: HashMap<TrackId, usize>,
     rooms: HashMap<RoomId, Room>,
     timers: Timers,
+    /// Room for the timers that are due.
+    due: Vec<timers::Entry>,
     next_tick: Option<Instant>,
     /// When bandwidth is allocated next; at the next tick if there is none.
     next_allocation: Option<Instant>,
@@ -201,6 +203,7 @@ impl Engine {
             track_by_id: HashMap::new(),
             rooms: HashMap::new(),
             timers: Timers::default(),
+            due: Vec::new(),
             next_tick: None,
             next_allocation: None,
             events: VecDeque::new(),
@@ -224,6 +227,16 @@ impl Engine {
     #[cfg(test)]
     pub(crate) fn known_addresses(&self) -> usize {
         self.by_address.len()
+    }
+
+    /// How many synchronisation sources of a peer are remembered, where that is most.
+    #[cfg(test)]
+    pub(crate) fn known_sources(&self, peer: PeerId) -> usize {
+        let peer = &self.peers[self.by_id[&peer]];
+        let publishing = peer.publishing.as_ref().unwrap();
+        let unprotect = &peer.srtp.as_ref().unwrap().1;
+        let streams = publishing.streams.len();
+        streams.max(publishing.table.len()).max(unprotect.len())
     }
 
     /// Counts what the socket loop saw go wrong.

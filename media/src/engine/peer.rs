@@ -119,6 +119,16 @@ pub(super) struct Publishing {
     pub(super) arrivals: Option<Box<TransportArrivals>>,
 }
 
+impl Publishing {
+    /// Another source is to carry what `former` did; nothing of that is kept.
+    pub(super) fn replace(&mut self, former: Option<u32>) {
+        if let Some(former) = former {
+            self.table.retire(former);
+            self.streams.retain(|stream| stream.ssrc != former);
+        }
+    }
+}
+
 /// One SSRC that a peer sends.
 pub(super) struct Inbound {
     pub(super) ssrc: u32,
@@ -195,9 +205,11 @@ impl Peer {
             .publishing
             .iter()
             .filter_map(|publishing| publishing.arrivals.as_ref()?.next_at());
+        // Before there are keys nothing can be probed, and what is due would stay due.
         let probes = self
             .listening
             .iter()
+            .filter(|_| self.srtp.is_some())
             .filter_map(|listening| listening.estimator.next_at());
         for at in nacks
             .chain(feedback)

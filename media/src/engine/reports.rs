@@ -63,7 +63,10 @@ impl Engine {
     /// Does what is due: retransmissions, NACKs, reports, speaker ranking, collection of peers that
     /// vanished.
     pub fn handle_timeout(&mut self, now: &Now, out: &mut dyn Transmit) {
-        while let Some(entry) = self.timers.pop_due(now.mono) {
+        // One that is due again at once has its turn the next time, after the socket.
+        let mut due = std::mem::take(&mut self.due);
+        due.extend(std::iter::from_fn(|| self.timers.pop_due(now.mono)));
+        for entry in due.drain(..) {
             let current = self
                 .peers
                 .get_mut(entry.key)
@@ -73,6 +76,7 @@ impl Engine {
                 self.peer_due(now, entry.key, out);
             }
         }
+        self.due = due;
         if self.next_tick.is_some_and(|at| at <= now.mono) {
             self.tick_rooms();
             self.allocate(now);

@@ -152,6 +152,7 @@ impl Stream {
             bytes: &bytes,
             header: &header,
             payload: header.payload(&bytes).unwrap(),
+            primary: None,
             seq,
         };
         let info = self.inspector.inspect(&rtp);

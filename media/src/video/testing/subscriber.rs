@@ -99,6 +99,7 @@ impl Subscriber {
                 bytes: &published.bytes,
                 header: &header,
                 payload: header.payload(&published.bytes).unwrap(),
+                primary: None,
                 seq: published.seq,
             },
             stream: published.stream,
@@ -138,6 +139,7 @@ impl Subscriber {
             bytes: &published.bytes,
             header: &header,
             payload: header.payload(&published.bytes).unwrap(),
+            primary: None,
             seq: published.seq,
         };
         let mut out = [0xFF; 1500];
