@@ -362,6 +362,7 @@ impl Participant {
         for (mid, track) in answer.mid_to_track_id {
             self.played.insert(mid.as_str().into(), track);
         }
+        tracing::debug!(sdp = %answer.sdp, "answer");
         let answer = SdpAnswer::from_sdp_string(&answer.sdp)
             .map_err(|e| LivekitError::Answer(e.to_string()))?;
         Ok(self.rtc.sdp_api().accept_answer(pending, answer)?)
@@ -388,6 +389,7 @@ impl Participant {
 
     fn tell_offer(&mut self, sdp: String) -> Result<(), LivekitError> {
         self.offers += 1;
+        tracing::debug!(%sdp, "offer");
         self.tell(signal_request::Message::Offer(SessionDescription {
             r#type: "offer".to_owned(),
             sdp,
