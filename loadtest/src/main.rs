@@ -80,7 +80,7 @@ fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
         .build()?;
     match cli.command {
         Command::Demo(options) => runtime.block_on(demo::run(&options))?,
-        Command::Forward(options) => runtime.block_on(forward::run(&options)).map(drop)?,
+        Command::Forward(options) => runtime.block_on(forward::run(&options))?,
         Command::Simulcast(options) => runtime.block_on(squeeze::run(&options)).map(drop)?,
         Command::Speech(options) => speech(&options)?,
     }

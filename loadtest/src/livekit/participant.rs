@@ -185,6 +185,14 @@ impl Participant {
         }
     }
 
+    /// Whether what is missing of a stream may be asked for again now (NACK). The stack asks every 33 ms,
+    /// five times at most; a browser asks once a round trip.
+    pub fn allow_nacks(&mut self, ssrc: Ssrc, allow: bool) {
+        if let Some(stream) = self.rtc.direct_api().stream_rx(&ssrc) {
+            stream.suppress_nack(!allow);
+        }
+    }
+
     /// The payload type of a section that sends, once it is answered.
     pub fn payload_type(&self, mid: Mid) -> Option<Pt> {
         self.rtc.media(mid)?.remote_pts().first().copied()

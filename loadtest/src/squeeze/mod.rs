@@ -1,7 +1,7 @@
 //! A subscriber of simulcast video whose link is cut and comes back.
 
 mod options;
-mod publisher;
+pub(crate) mod publisher;
 mod run;
 mod score;
 mod subscriber;

@@ -10,6 +10,9 @@ use crate::livekit::publish::{AddTrack, Sending};
 use crate::livekit::{Happening, LivekitError, Participant};
 use crate::video::{Camera, LAYERS};
 
+/// Longest wait for ICE and DTLS.
+pub(crate) const CONNECT: Duration = Duration::from_secs(20);
+
 /// Bytes of an Opus packet of 20 ms at 32 kbit/s.
 const AUDIO_BYTES: usize = 80;
 
@@ -39,7 +42,7 @@ pub(crate) async fn publish(
 ) -> Result<(), LivekitError> {
     let tracks = [AddTrack::Microphone, AddTrack::Camera(LAYERS.to_vec())];
     let [microphone, camera_mid] = participant.publish(&tracks)?;
-    participant.connected(super::run::CONNECT).await?;
+    participant.connected(CONNECT).await?;
     let start = Instant::now();
     let mut camera = Camera::new(start, origin, &LAYERS, seed);
     let mut audio = 0;

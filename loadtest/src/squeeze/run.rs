@@ -19,9 +19,6 @@ use crate::peer::{Role, Signalling};
 use crate::score::table;
 use crate::server::{HiveProcess, ServerSettings, StartServerError};
 
-/// Longest wait for ICE and DTLS.
-pub(super) const CONNECT: Duration = Duration::from_secs(20);
-
 /// Longest wait for the first picture of the top layer.
 const FIRST_PICTURE: Duration = Duration::from_secs(20);
 
@@ -164,7 +161,7 @@ pub async fn squeeze(
     let subscriber = Participant::join(signalling, &subscriber)
         .await
         .map_err(failed("subscriber"))?;
-    let mut subscriber = Subscriber::new(subscriber);
+    let mut subscriber = Subscriber::new(subscriber, options.link()?.delay(), origin);
     let watch = async {
         let deadline = Instant::now() + FIRST_PICTURE;
         subscriber.receive(deadline, Some(TOP)).await?;

@@ -16,6 +16,12 @@ const PATIENCE: Duration = Duration::from_millis(1200);
 /// Time between two requests while it has not shown anything yet, as in libwebrtc.
 const FIRST_KEYFRAME: Duration = Duration::from_millis(200);
 
+/// How long what is missing may be asked for at a time: once, as the stack asks every 33 ms.
+const NACK_WINDOW: Duration = Duration::from_millis(34);
+
+/// The shortest time between two requests of what is missing.
+const NACK_REST: Duration = Duration::from_millis(60);
+
 /// A packet of audio.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Heard {
@@ -48,17 +54,25 @@ pub(super) struct Subscriber {
     camera: Option<Ssrc>,
     kinds: HashMap<Mid, bool>,
     asked: Option<Instant>,
+    /// One-way delay without queues.
+    delay: Duration,
+    origin: Instant,
+    nacks_since: Instant,
     pub(super) recording: Recording,
 }
 
 impl Subscriber {
-    pub(super) fn new(participant: Participant) -> Self {
+    /// A subscriber whose link takes `delay` when it is idle; stamps count from `origin`.
+    pub(super) fn new(participant: Participant, delay: Duration, origin: Instant) -> Self {
         Self {
             participant,
             pictures: Pictures::default(),
             camera: None,
             kinds: HashMap::new(),
             asked: None,
+            delay,
+            origin,
+            nacks_since: origin,
             recording: Recording::default(),
         }
     }
@@ -75,13 +89,14 @@ impl Subscriber {
         layer: Option<u8>,
     ) -> Result<(), LivekitError> {
         loop {
-            let wake = until.min(Instant::now() + Duration::from_millis(50));
+            let wake = until.min(Instant::now() + Duration::from_millis(20));
             let happening = self.participant.next(wake).await?;
             let now = Instant::now();
             if let Happening::Packet { mid, packet } = happening {
                 self.take(mid, &packet);
             }
             self.ask_for_keyframe(now);
+            self.pace_nacks(now);
             let seen = layer.is_some() && self.recording.shown.last().map(|it| it.layer) == layer;
             if now >= until || seen {
                 return Ok(());
@@ -123,6 +138,25 @@ impl Subscriber {
                 at: packet.timestamp,
             });
         }
+    }
+
+    /// Lets the stack ask for what is missing once a round trip, as a browser does.
+    fn pace_nacks(&mut self, now: Instant) {
+        let Some(camera) = self.camera else {
+            return;
+        };
+        let way = self.recording.heard.last().map_or(self.delay, |heard| {
+            heard
+                .at
+                .saturating_duration_since(self.origin + heard.sent)
+        });
+        let round_trip = (way + self.delay).max(NACK_REST);
+        let open = now.saturating_duration_since(self.nacks_since);
+        if open >= round_trip {
+            self.nacks_since = now;
+        }
+        let open = now.saturating_duration_since(self.nacks_since) < NACK_WINDOW;
+        self.participant.allow_nacks(camera, open);
     }
 
     fn ask_for_keyframe(&mut self, now: Instant) {
