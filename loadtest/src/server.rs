@@ -283,6 +283,11 @@ fn configuration(
             "advertise": ["127.0.0.1"],
             "max_peers": settings.max_peers,
         },
+        // All of a run's peers may be in one room, or each in its own.
+        "rooms": {
+            "max_rooms": settings.max_peers.max(100),
+            "max_participants": settings.max_peers.max(200),
+        },
         "auth": {
             "keys": { "loadtest": secret() },
             "service_keys": [service_key],

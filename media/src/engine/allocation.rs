@@ -186,6 +186,19 @@ impl Engine {
             .lowered
             .is_none_or(|at| now.saturating_duration_since(at) >= REST);
         let given = share(&claims, budget, raise);
+        tracing::trace!(
+            peer = peer.id.0,
+            estimate = estimator.estimate(),
+            acknowledged = estimator.acknowledged(now),
+            loss = estimator.loss(),
+            measured = estimator.is_measured(),
+            ideal,
+            ?given,
+            current = ?claims.iter().map(|claim| claim.current).collect::<Vec<_>>(),
+            rates = ?claims.iter().map(|claim| claim.rates).collect::<Vec<_>>(),
+            raise,
+            "allocated"
+        );
         for ((claim, given), (at, track)) in claims.iter().zip(given).zip(slots) {
             if given < claim.current {
                 listening.allocation.lowered = Some(now);

@@ -64,6 +64,11 @@ impl SsrcTable {
             after.is_some_and(|after| after.continues(&before[stream.section]))
         });
         for (at, section) in sections.iter().enumerate() {
+            // Firefox declares the sources of all layers, but only packets tell which is of which
+            // (RFC 8853 §5.5).
+            if !section.rids.is_empty() {
+                continue;
+            }
             for &(ssrc, repair) in &section.ssrcs {
                 self.streams.entry(ssrc).or_insert(Stream {
                     section: at,
@@ -219,6 +224,20 @@ mod tests {
         assert_eq!((repair.layer, repair.repair), (1, true));
         let unknown = packet(3, 96, &[(4, "1"), (10, "x")]);
         assert_eq!(resolve(&mut table, &unknown), None);
+    }
+
+    #[test]
+    fn declared_sources_of_layers_wait_for_their_packets() {
+        let mut table = SsrcTable::default();
+        let mut simulcast = section("1", &[96, 97]);
+        simulcast.ssrcs = vec![(1, false), (2, true), (3, false)];
+        let mut plain = section("0", &[98]);
+        plain.rids.clear();
+        plain.ssrcs = vec![(9, false)];
+        table.apply(vec![plain, simulcast]);
+        assert!(resolve(&mut table, &packet(9, 98, &[])).is_some());
+        let upper = resolve(&mut table, &packet(3, 96, &[(4, "1"), (10, "h")])).unwrap();
+        assert_eq!((upper.layer, upper.repair), (1, false));
     }
 
     #[test]
