@@ -16,6 +16,7 @@ use crate::rtp::extension::{Extension, ExtensionIds, find};
 use crate::rtp::header::Header;
 use crate::rtp::ssrc_table::{Section, SsrcTable};
 use crate::sdp::answer::{AnswerContext, SectionAnswer, write_answer};
+use crate::sdp::candidates::Candidates;
 use crate::sdp::fragment::TrickleFragment;
 use crate::sdp::offer::{Direction, Offer, SectionKind};
 use crate::stun::demux::{binding_request_ufrags, classify};
@@ -61,7 +62,7 @@ pub fn sdp_offer(text: &str) {
         &AnswerContext {
             ice: &credentials(),
             fingerprint: "AA",
-            candidates: &[],
+            candidates: &Candidates::default(),
             cname: "hive",
             session_id: 1,
             version: 1,
@@ -79,7 +80,7 @@ pub fn sdp_offer(text: &str) {
 /// A trickled fragment.
 pub fn sdp_fragment(text: &str) {
     if let Ok(fragment) = TrickleFragment::parse(text) {
-        let answer = fragment.write_restart(&credentials(), &[]);
+        let answer = fragment.write_restart(&credentials(), &Candidates::default());
         assert!(
             answer
                 .lines()

@@ -21,10 +21,13 @@ use rtc_stun::message::{BINDING_REQUEST, Message, Setter};
 
 use crate::certificate::Certificate;
 use crate::clock::Now;
-use crate::engine::{Engine, EngineConfig, MediaEvent, Role, Transmit};
+use crate::engine::{
+    ConnectionId, Engine, EngineConfig, MediaEvent, Path, Role, TcpPath, Transmit,
+};
 use crate::ids::{PeerId, RoomId};
 use crate::rtcp::read::{RtcpItem, read_compound};
 use crate::rtp::header::Header;
+use crate::sdp::candidates::Candidates;
 use crate::sdp::offer::Offer;
 use crate::{Accepted, Subscription};
 
@@ -34,7 +37,8 @@ pub(crate) const LEVEL_ID: u8 = 1;
 /// Everything an engine sends.
 #[derive(Default)]
 pub(crate) struct Wire {
-    pub(crate) sent: VecDeque<(SocketAddr, Vec<u8>)>,
+    pub(crate) sent: VecDeque<(Path, Vec<u8>)>,
+    pub(crate) hung_up: Vec<ConnectionId>,
     buffer: Vec<u8>,
 }
 
@@ -44,8 +48,12 @@ impl Transmit for Wire {
         &mut self.buffer
     }
 
-    fn send(&mut self, len: usize, to: SocketAddr) {
+    fn send(&mut self, len: usize, to: Path) {
         self.sent.push_back((to, self.buffer[..len].to_vec()));
+    }
+
+    fn hang_up(&mut self, connection: TcpPath) {
+        self.hung_up.push(connection.id);
     }
 }
 
@@ -90,6 +98,8 @@ impl Heard {
 
 pub(crate) struct Client {
     pub(crate) address: SocketAddr,
+    /// The connection it uses instead of UDP.
+    pub(crate) connection: Option<ConnectionId>,
     pub(crate) ufrag: String,
     pub(crate) server_ufrag: String,
     pub(crate) server_pwd: String,
@@ -113,6 +123,7 @@ impl Client {
     pub(crate) fn new(address: &str, offering: Offering) -> Client {
         Client {
             address: address.parse().unwrap(),
+            connection: None,
             ufrag: "client".to_owned(),
             server_ufrag: String::new(),
             server_pwd: String::new(),
@@ -127,6 +138,14 @@ impl Client {
             check_answers: 0,
             closed: false,
             slots: Vec::new(),
+        }
+    }
+
+    pub(crate) fn path(&self) -> Path {
+        let remote = self.address;
+        match self.connection {
+            Some(id) => Path::Tcp(TcpPath { id, remote }),
+            None => Path::Udp(remote),
         }
     }
 
@@ -358,7 +377,10 @@ impl Net {
 
     pub(crate) fn with_limits(idle_timeout: Duration, max_peers: usize) -> Net {
         let config = EngineConfig {
-            candidates: vec![SERVER.parse().unwrap()],
+            candidates: Candidates {
+                udp: vec![SERVER.parse().unwrap()],
+                tcp: Vec::new(),
+            },
             idle_timeout,
             max_peers,
             prominent_speakers: 10,
@@ -442,14 +464,14 @@ impl Net {
             for index in 0..self.clients.len() {
                 while let Some(mut datagram) = self.clients[index].outbox.pop_front() {
                     idle = false;
-                    let from = self.clients[index].address;
+                    let from = self.clients[index].path();
                     self.engine
                         .handle_datagram(&self.now, from, &mut datagram, &mut self.wire);
                 }
             }
             while let Some((to, datagram)) = self.wire.sent.pop_front() {
                 idle = false;
-                let Some(index) = self.clients.iter().position(|it| it.address == to) else {
+                let Some(index) = self.clients.iter().position(|it| it.path() == to) else {
                     continue;
                 };
                 let media = datagram[0] >= 128 && !(192..=223).contains(&datagram[1]);
@@ -471,7 +493,7 @@ impl Net {
         let mut datagram = datagram.to_vec();
         self.engine.handle_datagram(
             &self.now,
-            from.parse().unwrap(),
+            Path::Udp(from.parse().unwrap()),
             &mut datagram,
             &mut self.wire,
         );
