@@ -10,6 +10,7 @@ use crate::audio::EncodedFrame;
 use crate::audio::jitter::JitterConfig;
 use crate::audio::reader::SpeechDecoder;
 use crate::bwe::BandwidthEstimator;
+use crate::net::Deframer;
 use crate::rtcp::read::{RtcpItem, read_compound};
 use crate::rtcp::write::Compound;
 use crate::rtp::extension::{Extension, ExtensionIds, find};
@@ -39,6 +40,39 @@ pub fn stun_demux(data: &[u8]) {
     if let Ok(checked) = answer_check(data, from, &credentials()) {
         assert!(checked.response.len() < crate::engine::MAX_DATAGRAM);
     }
+}
+
+/// A TCP stream that arrives in pieces: their number comes first, then their sizes, then the stream.
+/// Whatever the pieces are, the frames are the same, and none is longer than a datagram.
+pub fn tcp_stream(data: &[u8]) {
+    let Some((&count, rest)) = data.split_first() else {
+        return;
+    };
+    let (sizes, stream) = rest.split_at(rest.len().min(count.into()));
+    let read = |sizes: &[u8]| {
+        let (mut deframer, mut frames, mut rest) = (Deframer::default(), Vec::new(), stream);
+        let mut sizes = sizes.iter();
+        loop {
+            let size = sizes.next().map_or(rest.len(), |&size| size.into());
+            let (mut piece, later) = rest.split_at(size.min(rest.len()));
+            loop {
+                match deframer.next(&mut piece) {
+                    Ok(Some(frame)) => {
+                        assert!((1..=crate::engine::MAX_DATAGRAM).contains(&frame.len()));
+                        frames.push(frame.to_vec());
+                    }
+                    Ok(None) => break,
+                    Err(_) => return (frames, false),
+                }
+            }
+            assert!(piece.is_empty());
+            rest = later;
+            if rest.is_empty() {
+                return (frames, true);
+            }
+        }
+    };
+    assert_eq!(read(sizes), read(&[]));
 }
 
 /// An offer, and the answer to it if it has one: the answer is SDP with as many sections.
@@ -245,6 +279,8 @@ mod tests {
         client.server_pwd = credentials().pwd;
         client.check(true);
         mutate(&[client.outbox.pop_back().unwrap()], 10_000, stun_demux);
+        let stream = b"\x05\x01\x02\0\x09\x03\0\x03one\0\0\0\x02ab\0\x01x";
+        mutate(&[stream.to_vec()], 10_000, tcp_stream);
         let one_byte = [
             0xB1, 0xEF, 0, 1, 0, 0, 3, 0xC0, 0, 0, 0, 9, 0, 0, 0, 7, 0xBE, 0xDE, 0, 2, 0x10, 0x85,
             0x40, b'0', 0xA0, b'h', 0, 0, 1, 2, 3, 1,

@@ -3,5 +3,6 @@
 mod connecting;
 mod forwarding;
 mod hostile;
+mod paths;
 mod reporting;
 mod rooms;

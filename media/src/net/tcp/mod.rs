@@ -206,8 +206,10 @@ impl TcpConnections {
         connection.queue.push(now, frame);
         let early = connection.blocked_since.is_none() && connection.queue.len() >= WRITE_EARLY;
         let touched = std::mem::replace(&mut connection.touched, true);
+        let dropped = std::mem::take(&mut connection.queue.dropped);
         self.counters.frames_out += 1;
         self.counters.bytes_out += frame.len() as u64;
+        self.counters.frames_dropped += dropped;
         if !touched {
             self.touched.push(path.id);
         }
@@ -263,7 +265,6 @@ impl TcpConnections {
         tracing::debug!(remote = %connection.path.remote, ?why, "a TCP connection has ended");
         let counters = &mut self.counters;
         counters.ended += 1;
-        counters.frames_dropped += connection.queue.dropped;
         match why {
             Ended::Unproven => counters.unproven += 1,
             Ended::Malformed => counters.malformed += 1,

@@ -162,6 +162,14 @@ mod tests {
             Ok(count)
         }
 
+        fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+            let bytes: Vec<u8> = pieces
+                .iter()
+                .flat_map(|piece| piece.iter().copied())
+                .collect();
+            self.write(&bytes)
+        }
+
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
