@@ -15,12 +15,14 @@ use crate::certificate::Certificate;
 use crate::clock::Now;
 use crate::engine::{Engine, EngineConfig, Plan, Play};
 use crate::ids::{PeerId, RoomId, TrackId};
+use crate::net::Deframer;
 use crate::rtcp::read::{RtcpItem, read_compound};
 use crate::rtcp::write::Compound;
 use crate::rtp::extension::{Extension, ExtensionIds, find};
 use crate::rtp::header::Header;
 use crate::rtp::ssrc_table::{Section, SsrcTable};
 use crate::sdp::answer::{AnswerContext, Preference, SectionAnswer, write_answer};
+use crate::sdp::candidates::Candidates;
 use crate::sdp::fragment::TrickleFragment;
 use crate::sdp::offer::{Direction, Offer, SectionKind};
 use crate::stun::demux::{binding_request_ufrags, classify};
@@ -45,6 +47,39 @@ pub fn stun_demux(data: &[u8]) {
     }
 }
 
+/// A TCP stream that arrives in pieces: their number comes first, then their sizes, then the stream.
+/// Whatever the pieces are, the frames are the same, and none is longer than a datagram.
+pub fn tcp_stream(data: &[u8]) {
+    let Some((&count, rest)) = data.split_first() else {
+        return;
+    };
+    let (sizes, stream) = rest.split_at(rest.len().min(count.into()));
+    let read = |sizes: &[u8]| {
+        let (mut deframer, mut frames, mut rest) = (Deframer::default(), Vec::new(), stream);
+        let mut sizes = sizes.iter();
+        loop {
+            let size = sizes.next().map_or(rest.len(), |&size| size.into());
+            let (mut piece, later) = rest.split_at(size.min(rest.len()));
+            loop {
+                match deframer.next(&mut piece) {
+                    Ok(Some(frame)) => {
+                        assert!((1..=crate::engine::MAX_DATAGRAM).contains(&frame.len()));
+                        frames.push(frame.to_vec());
+                    }
+                    Ok(None) => break,
+                    Err(_) => return (frames, false),
+                }
+            }
+            assert!(piece.is_empty());
+            rest = later;
+            if rest.is_empty() {
+                return (frames, true);
+            }
+        }
+    };
+    assert_eq!(read(sizes), read(&[]));
+}
+
 /// An offer, as WHIP and WHEP read it and as clients of a room make it, and the answers to it. They are
 /// SDP with as many sections, whatever was offered before.
 pub fn sdp_offer(text: &str) {
@@ -62,7 +97,7 @@ pub fn sdp_offer(text: &str) {
         let context = AnswerContext {
             ice: &credentials(),
             fingerprint: "AA",
-            candidates: &[],
+            candidates: &Candidates::default(),
             cname: "hive",
             session_id: 1,
             version: 1,
@@ -141,7 +176,7 @@ fn engine() -> Engine {
         Certificate::generate().expect("the provider makes keys of the kind that we ask for")
     });
     let config = EngineConfig {
-        candidates: Vec::new(),
+        candidates: Candidates::default(),
         idle_timeout: Duration::from_secs(30),
         max_peers: 3,
         prominent_speakers: 10,
@@ -153,7 +188,7 @@ fn engine() -> Engine {
 /// A trickled fragment.
 pub fn sdp_fragment(text: &str) {
     if let Ok(fragment) = TrickleFragment::parse(text) {
-        let answer = fragment.write_restart(&credentials(), &[]);
+        let answer = fragment.write_restart(&credentials(), &Candidates::default());
         assert!(
             answer
                 .lines()
@@ -327,6 +362,8 @@ mod tests {
         client.server_pwd = credentials().pwd;
         client.check(true);
         mutate(&[client.outbox.pop_back().unwrap()], 10_000, stun_demux);
+        let stream = b"\x05\x01\x02\0\x09\x03\0\x03one\0\0\0\x02ab\0\x01x";
+        mutate(&[stream.to_vec()], 10_000, tcp_stream);
         let one_byte = [
             0xB1, 0xEF, 0, 1, 0, 0, 3, 0xC0, 0, 0, 0, 9, 0, 0, 0, 7, 0xBE, 0xDE, 0, 2, 0x10, 0x85,
             0x40, b'0', 0xA0, b'h', 0, 0, 1, 2, 3, 1,

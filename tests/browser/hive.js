@@ -19,12 +19,18 @@ async function freeTcpPort() {
   return port;
 }
 
-async function freeUdpPort() {
-  const socket = createSocket('udp4').bind(0, '127.0.0.1');
-  await new Promise((resolve) => socket.once('listening', resolve));
-  const { port } = socket.address();
-  await new Promise((resolve) => socket.close(resolve));
-  return port;
+/** A port that is free on TCP and on UDP. */
+async function freeMediaPort() {
+  for (;;) {
+    const port = await freeTcpPort();
+    const socket = createSocket('udp4');
+    const free = await new Promise((resolve) => {
+      socket.once('error', () => resolve(false));
+      socket.bind(port, '127.0.0.1', () => resolve(true));
+    });
+    await new Promise((resolve) => socket.close(resolve));
+    if (free) return port;
+  }
 }
 
 /** Starts the server and resolves once `/ready` answers 200. `extra` is more lines of YAML. */
@@ -39,7 +45,7 @@ export async function startHive(extra = []) {
       'http:',
       `  bind: "127.0.0.1:${httpPort}"`,
       'media:',
-      `  bind: "127.0.0.1:${await freeUdpPort()}"`,
+      `  bind: "127.0.0.1:${await freeMediaPort()}"`,
       'auth:',
       '  keys:',
       `    ${API_KEY}: "${API_SECRET}"`,

@@ -189,10 +189,7 @@ fn usage(server: &HiveProcess) -> Usage {
 }
 
 /// Write a report where the options say.
-pub(super) fn write(
-    options: &ForwardOptions,
-    report: &impl Serialize,
-) -> Result<(), ForwardError> {
+pub(super) fn write(options: &ForwardOptions, report: &impl Serialize) -> Result<(), ForwardError> {
     let default_path = || options.out.join("report.json");
     let path = options.report.clone().unwrap_or_else(default_path);
     let failed = |source| ForwardError::Write {

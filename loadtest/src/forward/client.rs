@@ -53,7 +53,11 @@ pub enum ClientError {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Task {
     /// Send packets of so many bytes, so many a second, whenever it is one's turn.
-    Speak { bytes: usize, pps: u16, turns: Turns },
+    Speak {
+        bytes: usize,
+        pps: u16,
+        turns: Turns,
+    },
     /// Receive in so many sections. Who does not decrypt only counts what comes by its header.
     Listen { sections: u16, decrypt: bool },
 }

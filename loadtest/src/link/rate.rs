@@ -238,7 +238,10 @@ mod tests {
             ("3M@-1s", "is no time"),
             ("3M@1s", "starts at 0s"),
             ("3M,300k@5s,3M@5s", "times grow"),
-            ("1M,1M@1s,1M@2s,1M@3s,1M@4s,1M@5s,1M@6s,1M@7s,1M@8s", "at most"),
+            (
+                "1M,1M@1s,1M@2s,1M@3s,1M@4s,1M@5s,1M@6s,1M@7s,1M@8s",
+                "at most",
+            ),
         ] {
             let error = text.parse::<RateSchedule>().unwrap_err().to_string();
             assert!(error.contains(part), "{text}: {error}");

@@ -149,12 +149,7 @@ pub async fn squeeze(
         .await
         .map_err(failed("publisher"))?;
     let publishing = Arc::new(Publishing::default());
-    let mut publisher = tokio::spawn(publish(
-        publisher,
-        origin,
-        options.seed,
-        publishing.clone(),
-    ));
+    let mut publisher = tokio::spawn(publish(publisher, origin, options.seed, publishing.clone()));
 
     let joined = Instant::now();
     let subscriber = join("subscriber", Role::Listener, true, options.link()?);

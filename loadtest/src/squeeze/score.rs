@@ -118,10 +118,9 @@ pub(super) fn score(recording: &Recording, moments: &Moments, joined: Instant) -
         moments.start + Duration::from_secs_f64(change.at_s.max(0.0))
     });
     Figures {
-        first_picture_s: recording
-            .shown
-            .first()
-            .map_or(f64::NAN, |first| hundredth(signed_seconds(joined, first.at))),
+        first_picture_s: recording.shown.first().map_or(f64::NAN, |first| {
+            hundredth(signed_seconds(joined, first.at))
+        }),
         layer_at_cut,
         lower_after_s: lower.map(|change| hundredth(change.at_s - cut)),
         settled_after_s: settled.map(|change| hundredth(change.at_s - cut)),

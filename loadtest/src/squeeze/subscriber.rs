@@ -146,9 +146,7 @@ impl Subscriber {
             return;
         };
         let way = self.recording.heard.last().map_or(self.delay, |heard| {
-            heard
-                .at
-                .saturating_duration_since(self.origin + heard.sent)
+            heard.at.saturating_duration_since(self.origin + heard.sent)
         });
         let round_trip = (way + self.delay).max(NACK_REST);
         let open = now.saturating_duration_since(self.nacks_since);

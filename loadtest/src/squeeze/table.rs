@@ -23,7 +23,11 @@ pub(super) fn rows(figures: &Figures, options: &SqueezeOptions) -> Vec<Row> {
         ),
         Row::told(
             "the layer that stays, after the cut",
-            format!("{}, {}", seconds(f.settled_after_s), layer(f.squeezed_layer)),
+            format!(
+                "{}, {}",
+                seconds(f.settled_after_s),
+                layer(f.squeezed_layer)
+            ),
         ),
         Row::judged(
             "longest frozen picture",
@@ -40,15 +44,18 @@ pub(super) fn rows(figures: &Figures, options: &SqueezeOptions) -> Vec<Row> {
             "comes back",
             f.back_after_s.is_some_and(|s| s <= after),
         ),
-        Row::told("frozen before, during, after", three(f, |phase| {
-            format!("{:.2}", phase.longest_freeze_s)
-        }) + " s"),
-        Row::told("pictures a second before, during, after", three(f, |phase| {
-            format!("{:.1}", phase.pictures_per_second)
-        })),
-        Row::told("video before, during, after", three(f, |phase| {
-            (phase.video_bps / 1000).to_string()
-        }) + " kbit/s"),
+        Row::told(
+            "frozen before, during, after",
+            three(f, |phase| format!("{:.2}", phase.longest_freeze_s)) + " s",
+        ),
+        Row::told(
+            "pictures a second before, during, after",
+            three(f, |phase| format!("{:.1}", phase.pictures_per_second)),
+        ),
+        Row::told(
+            "video before, during, after",
+            three(f, |phase| (phase.video_bps / 1000).to_string()) + " kbit/s",
+        ),
         Row::told("microphone before the cut", audio(&f.before.audio)),
         Row::told("microphone during it", audio(&f.during.audio)),
         Row::told("microphone once the layer stays", audio(&f.audio_settled)),

@@ -244,7 +244,10 @@ mod tests {
         let (pictures, shown) = receive(&stream(30));
         assert_eq!(shown.len(), 30);
         assert!(shown[0].keyframe && !shown[1].keyframe);
-        assert_eq!((pictures.faults(), pictures.missing()), (Faults::default(), 0));
+        assert_eq!(
+            (pictures.faults(), pictures.missing()),
+            (Faults::default(), 0)
+        );
     }
 
     #[test]

@@ -182,7 +182,7 @@ impl Engine {
                 local,
                 former: None,
                 remote_ufrag: remote_ufrag.to_owned(),
-                addresses: Vec::new(),
+                paths: Vec::new(),
                 selected: None,
                 nominated: false,
             },

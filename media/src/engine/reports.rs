@@ -1,6 +1,5 @@
 //! Timers, and the RTCP that is sent by them.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use rand::Rng;
@@ -8,7 +7,7 @@ use rand::Rng;
 use super::accept::TICK;
 use super::slot::SentReport;
 use super::timers::Entry;
-use super::{CloseReason, Engine, Transmit};
+use super::{CloseReason, Engine, Path, Transmit};
 use crate::clock::Now;
 use crate::rtcp::write::Compound;
 use crate::srtp::{MAX_RTCP_TRAILER, Protect};
@@ -21,7 +20,7 @@ const MAX_NACKS: usize = 64;
 /// Writes and sends one compound.
 pub(super) fn send_compound(
     protect: &mut Protect,
-    to: SocketAddr,
+    to: Path,
     out: &mut dyn Transmit,
     write: impl FnOnce(&mut Compound<'_>),
 ) {
@@ -42,7 +41,7 @@ pub(super) fn send_sender_report(
     report: &SentReport,
     cname: &str,
     protect: &mut Protect,
-    to: SocketAddr,
+    to: Path,
     out: &mut dyn Transmit,
 ) {
     send_compound(protect, to, out, |compound| {

@@ -9,6 +9,7 @@ mod hostile;
 mod joining;
 mod layers;
 mod offered;
+mod paths;
 mod prominence;
 mod reoffers;
 mod reporting;

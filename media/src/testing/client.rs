@@ -22,6 +22,7 @@ use rtc_stun::message::{BINDING_REQUEST, Message, Setter};
 use super::net::SERVER;
 use crate::certificate::Certificate;
 use crate::clock::Now;
+use crate::engine::{ConnectionId, Path, TcpPath};
 use crate::rtcp::read::{RtcpItem, read_compound};
 use crate::rtp::header::Header;
 
@@ -69,6 +70,8 @@ impl Heard {
 
 pub(crate) struct Client {
     pub(crate) address: SocketAddr,
+    /// The connection it uses instead of UDP.
+    pub(crate) connection: Option<ConnectionId>,
     pub(crate) ufrag: String,
     pub(crate) server_ufrag: String,
     pub(crate) server_pwd: String,
@@ -92,6 +95,7 @@ impl Client {
     pub(crate) fn new(address: &str, offering: Offering) -> Client {
         Client {
             address: address.parse().unwrap(),
+            connection: None,
             ufrag: "client".to_owned(),
             server_ufrag: String::new(),
             server_pwd: String::new(),
@@ -107,6 +111,14 @@ impl Client {
             closed: false,
             slots: Vec::new(),
             records: Vec::new(),
+        }
+    }
+
+    pub(crate) fn path(&self) -> Path {
+        let remote = self.address;
+        match self.connection {
+            Some(id) => Path::Tcp(TcpPath { id, remote }),
+            None => Path::Udp(remote),
         }
     }
 

@@ -1,15 +1,17 @@
 //! An engine and its clients on a network without wires, in virtual time.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::client::{Client, Offering};
 use super::link::Link;
 use crate::certificate::Certificate;
 use crate::clock::Now;
-use crate::engine::{Engine, EngineConfig, MediaEvent, Role, Transmit};
+use crate::engine::{
+    ConnectionId, Engine, EngineConfig, MediaEvent, Path, Role, TcpPath, Transmit,
+};
 use crate::ids::{PeerId, RoomId};
+use crate::sdp::candidates::Candidates;
 use crate::sdp::offer::Offer;
 use crate::{Accepted, Subscription};
 
@@ -18,7 +20,8 @@ pub(crate) const SERVER: &str = "192.0.2.1:4000";
 /// Everything an engine sends.
 #[derive(Default)]
 pub(crate) struct Wire {
-    pub(crate) sent: VecDeque<(SocketAddr, Vec<u8>)>,
+    pub(crate) sent: VecDeque<(Path, Vec<u8>)>,
+    pub(crate) hung_up: Vec<ConnectionId>,
     buffer: Vec<u8>,
 }
 
@@ -28,8 +31,12 @@ impl Transmit for Wire {
         &mut self.buffer
     }
 
-    fn send(&mut self, len: usize, to: SocketAddr) {
+    fn send(&mut self, len: usize, to: Path) {
         self.sent.push_back((to, self.buffer[..len].to_vec()));
+    }
+
+    fn hang_up(&mut self, connection: TcpPath) {
+        self.hung_up.push(connection.id);
     }
 }
 
@@ -63,7 +70,10 @@ impl Net {
 
     pub(crate) fn with_limits(idle_timeout: Duration, max_peers: usize) -> Net {
         let config = EngineConfig {
-            candidates: vec![SERVER.parse().unwrap()],
+            candidates: Candidates {
+                udp: vec![SERVER.parse().unwrap()],
+                tcp: Vec::new(),
+            },
             idle_timeout,
             max_peers,
             prominent_speakers: 10,
@@ -157,7 +167,7 @@ impl Net {
             }
             while let Some((to, datagram)) = self.wire.sent.pop_front() {
                 idle = false;
-                if let Some(index) = self.clients.iter().position(|it| it.address == to) {
+                if let Some(index) = self.clients.iter().position(|it| it.path() == to) {
                     self.carry(index, false, datagram);
                 }
             }
@@ -190,7 +200,7 @@ impl Net {
 
     fn deliver(&mut self, index: usize, up: bool, mut datagram: Vec<u8>) {
         if up {
-            let from = self.clients[index].address;
+            let from = self.clients[index].path();
             self.engine
                 .handle_datagram(&self.now, from, &mut datagram, &mut self.wire);
             return;
@@ -206,7 +216,7 @@ impl Net {
         let mut datagram = datagram.to_vec();
         self.engine.handle_datagram(
             &self.now,
-            from.parse().unwrap(),
+            Path::Udp(from.parse().unwrap()),
             &mut datagram,
             &mut self.wire,
         );

@@ -167,5 +167,5 @@ fn one_peer_cannot_fill_the_tables() {
     }
     let stats = net.engine.stats(net.now.mono);
     assert_eq!(stats.peers.len(), 2);
-    assert!(net.engine.known_addresses() <= 9);
+    assert!(net.engine.known_paths() <= 9);
 }

@@ -148,7 +148,6 @@ impl Stream {
         bytes.extend(payload);
         let header = Header::parse(&bytes).unwrap();
         let rtp = TrackPacket {
-            primary: None,
             bytes: &bytes,
             header: &header,
             payload: header.payload(&bytes).unwrap(),

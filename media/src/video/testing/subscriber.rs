@@ -95,7 +95,6 @@ impl Subscriber {
         let header = Header::parse(&published.bytes).unwrap();
         let packet = VideoPacket {
             rtp: TrackPacket {
-                primary: None,
                 bytes: &published.bytes,
                 header: &header,
                 payload: header.payload(&published.bytes).unwrap(),
@@ -135,7 +134,6 @@ impl Subscriber {
     ) -> Option<Vec<u8>> {
         let header = Header::parse(&published.bytes).unwrap();
         let packet = TrackPacket {
-            primary: None,
             bytes: &published.bytes,
             header: &header,
             payload: header.payload(&published.bytes).unwrap(),
