@@ -11,7 +11,7 @@ RUN cargo build --release --locked --package hive
 
 FROM debian:bookworm-slim
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends apertium apertium-eng-spa espeak-ng curl \
+    && apt-get install -y --no-install-recommends apertium apertium-eng-spa espeak-ng curl ca-certificates \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --home-dir /nonexistent --shell /usr/sbin/nologin hive
 COPY --from=build /src/target/release/hive /usr/local/bin/hive

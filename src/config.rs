@@ -18,6 +18,7 @@ mod rooms;
 mod secret;
 mod settings;
 mod turn;
+mod webhook;
 
 pub use auth::{Auth, SHORTEST_SECRET};
 pub use check::Complaint;
@@ -32,6 +33,7 @@ pub use pipeline::{BargeIn, Clause, Pipeline, Speech, Stt, Vad};
 pub use rooms::Rooms;
 pub use secret::Secret;
 pub use turn::{ExternalTurn, RelayPorts, Turn};
+pub use webhook::{InvalidReceiver, Webhook, parse_receiver};
 
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +59,8 @@ pub struct Config {
     pub channel: Channel,
     /// Devices that run models.
     pub device: Device,
+    /// Who is told what happens to rooms.
+    pub webhook: Webhook,
     /// Logging.
     pub log: Log,
     /// Fault injection.

@@ -27,13 +27,16 @@ pub(crate) struct Hall {
     rooms: Mutex<HashMap<Arc<str>, Arc<Room>>>,
     sessions: Mutex<HashMap<SessionId, Held>>,
     /// Clients of LiveKit's, by their peers.
-    members: Mutex<HashMap<PeerId, (Arc<Room>, Arc<Member>)>>,
+    members: Mutex<HashMap<PeerId, Seated>>,
     pub(crate) lifecycles: Lifecycles,
     /// The supervisor of the rooms, once the tree stands.
     supervisor: Mutex<Option<SupervisorHandle>>,
     next: AtomicU64,
     closing: AtomicBool,
 }
+
+/// A client of LiveKit's, and where it is.
+type Seated = (Arc<Room>, Arc<Member>);
 
 /// A session.
 #[derive(Clone)]
@@ -118,7 +121,7 @@ impl Hall {
     }
 
     /// The member that a peer belongs to, and its room.
-    pub(crate) fn member_of(&self, peer: PeerId) -> Option<(Arc<Room>, Arc<Member>)> {
+    pub(crate) fn member_of(&self, peer: PeerId) -> Option<Seated> {
         self.members.lock().get(&peer).cloned()
     }
 

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use crate::audio::EncodedFrame;
 use crate::audio::jitter::JitterConfig;
 use crate::audio::reader::SpeechDecoder;
-use crate::rtcp::read::read_compound;
+use crate::bwe::BandwidthEstimator;
+use crate::rtcp::read::{RtcpItem, read_compound};
 use crate::rtcp::write::Compound;
 use crate::rtp::extension::{Extension, ExtensionIds, find};
 use crate::rtp::header::Header;
@@ -129,10 +130,24 @@ pub fn rtp_packet(data: &[u8]) {
     let _ = table.resolve(data, &header);
 }
 
-/// An RTCP compound: it never yields more statements than it has words.
+/// An RTCP compound: it never yields more statements than it has words, nor its feedback more
+/// arrivals than bytes, and the estimate stays sound whatever it says.
 pub fn rtcp_compound(data: &[u8]) {
     let mut items = 0;
-    let _ = read_compound(data, |_| items += 1);
+    let now = Instant::now();
+    let mut estimator = BandwidthEstimator::new(now, 1_000_000);
+    for _ in 0..100 {
+        estimator.on_sent(now, 1000);
+    }
+    let _ = read_compound(data, |item| {
+        items += 1;
+        if let RtcpItem::TransportFeedback(span) = item {
+            let feedback = span.of(data).expect("it was read");
+            assert!(feedback.arrivals().count() <= data.len());
+            estimator.on_feedback(now + Duration::from_millis(100), &feedback);
+            assert!((30_000..=50_000_000).contains(&estimator.estimate()));
+        }
+    });
     assert!(items <= data.len() / 4 + 1);
     // Writing into any room never overruns it.
     let mut room = vec![0; data.len().min(64)];
@@ -141,6 +156,7 @@ pub fn rtcp_compound(data: &[u8]) {
     compound.receiver_report(1, &[]);
     compound.cname(1, "hive");
     compound.nack(1, 2, &[1, 2, 40]);
+    compound.transport_feedback(1, 2, 3, 4, [Some(5), None, Some(700), Some(6)].into_iter());
     assert!(compound.len() <= len);
 }
 
@@ -244,6 +260,9 @@ mod tests {
         compound.nack(1, 2, &[1, 2, 40]);
         compound.reference_time(1, 7);
         compound.delay_since_reference(1, 2, 3, 4);
+        compound.picture_loss(1, 2);
+        let arrivals = (0..40).map(|n| (n % 7 > 0).then_some(n * 50));
+        compound.transport_feedback(1, 2, 3, 4, arrivals);
         compound.bye(1);
         let len = compound.len();
         mutate(&[buffer[..len].to_vec()], 20_000, rtcp_compound);

@@ -20,7 +20,12 @@ use hive_models::{
 };
 
 use super::{Source, print};
-use crate::{config::Config, http, turn};
+use crate::{
+    config::{Config, parse_receiver},
+    http,
+    livekit::webhook,
+    turn,
+};
 
 /// What came of one check.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +61,7 @@ pub(super) fn run(source: &Source) -> ExitCode {
                 outcome: Outcome::Good(read),
             }];
             lines.extend(keys(&config));
+            lines.extend(webhooks(&config));
             lines.extend(ports(&config));
             lines.extend(engines(&config));
             lines
@@ -119,6 +125,35 @@ fn keys(config: &Config) -> Vec<Line> {
         },
     });
     lines
+}
+
+fn webhooks(config: &Config) -> Option<Line> {
+    let urls = &config.webhook.urls;
+    if urls.is_empty() {
+        return None;
+    }
+    let in_the_clear = urls.iter().filter_map(|url| {
+        let url = parse_receiver(url).ok()?;
+        let host = url.host()?;
+        let is_local = host == "localhost" || host.starts_with("127.") || host == "[::1]";
+        (url.scheme_str() == Some("http") && !is_local).then(|| host.to_owned())
+    });
+    let in_the_clear = list(in_the_clear);
+    let outcome = match webhook::check(config) {
+        Err(error) => Outcome::Bad(error.to_string()),
+        Ok(()) if !in_the_clear.is_empty() => Outcome::Doubtful(format!(
+            "who is in which room goes unencrypted to {in_the_clear}; use https://"
+        )),
+        Ok(()) => Outcome::Good(format!(
+            "{} configured, signed with {}",
+            urls.len(),
+            config.webhook.api_key.as_deref().unwrap_or_default()
+        )),
+    };
+    Some(Line {
+        what: "webhooks",
+        outcome,
+    })
 }
 
 fn ports(config: &Config) -> Vec<Line> {
@@ -223,6 +258,7 @@ fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Secret;
 
     #[test]
     fn a_line_says_what_and_how_it_went() {
@@ -252,6 +288,27 @@ mod tests {
                 "{line:?}"
             );
         }
+    }
+
+    #[test]
+    fn webhooks_in_the_clear_are_doubtful_unless_they_stay_here() {
+        let outcome = |url: &str| {
+            let mut config = Config::default();
+            config.webhook.urls.push(Secret::new(url));
+            webhooks(&config).map(|line| line.outcome)
+        };
+        assert_eq!(webhooks(&Config::default()), None);
+        assert!(matches!(
+            outcome("http://localhost:3000/x"),
+            Some(Outcome::Good(_))
+        ));
+        let remote = outcome("http://app.example.org/hook?token=swordfish");
+        assert!(
+            matches!(&remote, Some(Outcome::Doubtful(advice))
+                if advice.contains("app.example.org") && !advice.contains("swordfish")),
+            "{remote:?}"
+        );
+        assert!(matches!(outcome("x://y"), Some(Outcome::Bad(_))));
     }
 
     #[test]

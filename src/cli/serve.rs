@@ -16,6 +16,7 @@ use super::Source;
 use crate::{
     config::{Complaint, Config, LoadConfigError},
     http::{self, StartHttpError},
+    livekit::webhook::{self, StartWebhooksError},
     telemetry::{self, StartLogError, StartMetricsError},
     turn::{self, BindTurnError, IceServers, MediaAddress, StartTurnError},
 };
@@ -39,6 +40,8 @@ pub(super) enum ServeError {
     StartTurn(#[from] StartTurnError),
     #[error(transparent)]
     Service(#[from] StartServiceError),
+    #[error(transparent)]
+    Webhooks(#[from] StartWebhooksError),
     #[error("cannot listen for signals: {0}")]
     Signals(std::io::Error),
     #[error("not everything ended within http.shutdown_timeout ({0:?}); what was left was cut off")]
@@ -87,6 +90,7 @@ async fn serve(config: Config) -> Result<(), ServeError> {
         (None, Some(external)) => IceServers::external(external, config.turn.ttl),
         (None, None) => IceServers::none(),
     };
+    let webhooks = webhook::start(&config, || service.lifecycle())?;
     let server = http::start(listener, &config, service.clone(), ice_servers, metrics)?;
     if let Some(turn) = &turn {
         tracing::info!(turn = %turn.address(), "relaying for clients that cannot reach the media");
@@ -116,6 +120,10 @@ async fn serve(config: Config) -> Result<(), ServeError> {
         server.stop().await;
         if let Some(turn) = turn {
             turn.stop().await;
+        }
+        // Last: the rooms' end is an event, too.
+        if let Some(webhooks) = webhooks {
+            webhooks.finish().await;
         }
         service
     };

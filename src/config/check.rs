@@ -188,6 +188,7 @@ impl Config {
         }
         found.extend(self.pipeline_complaints());
         found.extend(self.turn_complaints());
+        found.extend(self.webhook_complaints());
         found
     }
 

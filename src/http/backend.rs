@@ -56,10 +56,7 @@ pub trait Backend: RoomService + Figures + Send + Sync + 'static {
         request: ResumeRequest,
     ) -> LocalBoxFuture<'_, Result<SignalConnection, ResumeError>>;
     /// Whether [`Backend::join`] would let this client in now, without doing so.
-    fn may_join(&self, request: &JoinRequest) -> Result<(), JoinError> {
-        let _ = request;
-        Ok(())
-    }
+    fn may_join(&self, request: &JoinRequest) -> Result<(), JoinError>;
     /// See [`Service::ready`].
     fn ready(&self) -> LocalBoxFuture<'_, Readiness>;
 }
@@ -127,6 +124,10 @@ impl Backend for Service {
         request: ResumeRequest,
     ) -> LocalBoxFuture<'_, Result<SignalConnection, ResumeError>> {
         Box::pin(async move { Service::resume(self, request).await.map(boxed) })
+    }
+
+    fn may_join(&self, request: &JoinRequest) -> Result<(), JoinError> {
+        Service::may_join(self, request)
     }
 
     fn ready(&self) -> LocalBoxFuture<'_, Readiness> {

@@ -75,7 +75,7 @@ kinds! {
         "Ask for a token for this room.";
     /// The token does not permit this.
     NotPermitted = FORBIDDEN, "not-permitted", "The token does not permit this",
-        "Ask for a token with the right grant: roomJoin with canPublish or canSubscribe.";
+        "Ask for a token with the grant that docs/http.md names for this address.";
     /// The session is somebody else's.
     WrongIdentity = FORBIDDEN, "wrong-identity", "The session belongs to somebody else",
         "Use a token of the identity that opened the session.";

@@ -22,6 +22,7 @@ use crate::{
     auth::unix_seconds,
     config::{Config, Secret},
     http::{self, HttpServerHandle, test_double::TableOfSessions},
+    turn::IceServers,
 };
 
 const SECRET: &str = "d8Qk1mZpX0aLw7vTn3RyUe5BhJc9GsFo";
@@ -48,7 +49,8 @@ impl World {
         let log = table.signals.clone();
         let listener = http::bind(config.http.bind).expect("a free port");
         let metrics = PrometheusBuilder::new().build_recorder().handle();
-        let server = http::start(listener, &config, table, metrics).expect("the server starts");
+        let server = http::start(listener, &config, table, IceServers::none(), metrics)
+            .expect("the server starts");
         let world = Self { server, log };
         let ended = tokio::task::spawn_blocking(move || {
             test(&world);

@@ -77,6 +77,18 @@ pub const METRICS: &[Metric] = &[
         "Time to answer a request, by route.",
     ),
     counter("hive_http_rate_limited_total", "Requests refused with 429."),
+    counter(
+        "hive_twirp_requests_total",
+        "Requests to the room service, by method and Twirp code.",
+    ),
+    counter(
+        "hive_webhooks_total",
+        "Events for webhook receivers, by outcome: delivered, refused, given_up, dropped.",
+    ),
+    counter(
+        "hive_webhook_retries_total",
+        "Posts to webhook receivers that were tried again.",
+    ),
     gauge("hive_event_clients", "Open events WebSockets."),
     counter("hive_events_sent_total", "Events written to WebSockets."),
     counter(

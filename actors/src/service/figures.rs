@@ -134,6 +134,9 @@ mod tests {
 
     fn peer(room: u64, lost: (i64, i64), jitter: (f64, f64), rtt_ms: Option<f64>) -> PeerStats {
         PeerStats {
+            recent_packets: 0,
+            recent_lost: 0,
+            estimate_bps: None,
             peer: PeerId(1),
             room: RoomId(room),
             connected: true,

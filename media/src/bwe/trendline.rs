@@ -264,15 +264,22 @@ mod tests {
     }
 
     #[test]
-    fn jitter_drift_and_a_keyframe_are_not_overuse() {
+    fn jitter_drift_stalls_and_keyframes_are_not_overuse() {
         let mut random = StdRng::seed_from_u64(2);
         let jitter: Vec<f64> = (0..20_000)
             .map(|_| random.random_range(0.0..60.0))
             .collect();
         let drift = (0..5_000).map(|n| f64::from(n) * 20.0 * 1e-4);
+        // Held back for 100 ms, which a link with some room to spare takes as long to make up for.
+        let stalls = (0..1_000).map(|n| (110.0 - 8.0 * f64::from(n % 60)).max(30.0));
         // Twice a second, 80 ms of queue that drain over four groups.
         let keyframes = (0..1_000).map(|n| (30.0 - f64::from(n % 25)).max(26.0) * 20.0 - 520.0);
-        for delays in [jitter, drift.collect(), keyframes.collect()] {
+        for delays in [
+            jitter,
+            drift.collect(),
+            stalls.collect(),
+            keyframes.collect(),
+        ] {
             let mut trendline = Trendline::new();
             assert!(!feed(&mut trendline, delays).contains(&Usage::Over));
         }

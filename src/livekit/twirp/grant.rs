@@ -7,11 +7,11 @@ use crate::auth::VideoGrant;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Grant<'a> {
     /// `roomCreate`: rooms are made and deleted.
-    RoomCreate,
+    Create,
     /// `roomList`: rooms are seen.
-    RoomList,
+    List,
     /// `roomAdmin`, for this room.
-    RoomAdmin(&'a str),
+    Admin(&'a str),
 }
 
 impl Grant<'_> {
@@ -20,14 +20,14 @@ impl Grant<'_> {
     /// need the difference.
     pub(super) fn check(self, video: &VideoGrant) -> Result<(), TwirpError> {
         let (granted, what) = match self {
-            Grant::RoomCreate => (video.room_create, "roomCreate".to_owned()),
-            Grant::RoomList => (video.room_list, "roomList".to_owned()),
-            Grant::RoomAdmin("") => {
+            Grant::Create => (video.room_create, "roomCreate".to_owned()),
+            Grant::List => (video.room_list, "roomList".to_owned()),
+            Grant::Admin("") => {
                 return Err(TwirpCode::InvalidArgument
                     .because("the request names no room")
                     .with("argument", "room"));
             }
-            Grant::RoomAdmin(room) => (
+            Grant::Admin(room) => (
                 video.may_manage(room),
                 format!("roomAdmin for the room {room}"),
             ),
@@ -62,10 +62,10 @@ mod tests {
         };
         let granted = |video: &VideoGrant| {
             [
-                Grant::RoomCreate,
-                Grant::RoomList,
-                Grant::RoomAdmin("r"),
-                Grant::RoomAdmin("s"),
+                Grant::Create,
+                Grant::List,
+                Grant::Admin("r"),
+                Grant::Admin("s"),
             ]
             .map(|grant| grant.check(video).is_ok())
         };
@@ -73,7 +73,7 @@ mod tests {
         assert_eq!(granted(&list), [false, true, false, false]);
         assert_eq!(granted(&admin), [false, false, true, false]);
         assert_eq!(granted(&VideoGrant::default()), [false; 4]);
-        let nameless = Grant::RoomAdmin("").check(&admin).map_err(|e| e.code());
+        let nameless = Grant::Admin("").check(&admin).map_err(|e| e.code());
         assert_eq!(nameless, Err(TwirpCode::InvalidArgument));
     }
 }

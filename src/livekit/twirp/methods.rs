@@ -72,23 +72,23 @@ impl Call<'_> {
         let rooms = self.rooms;
         match method {
             Method::CreateRoom => {
-                let request = self.request(|_| Grant::RoomCreate)?;
+                let request = self.request(|_| Grant::Create)?;
                 self.answer(rooms.create_room(request).await, |room| room)
             }
             Method::ListRooms => {
-                let proto::ListRoomsRequest { names } = self.request(|_| Grant::RoomList)?;
+                let proto::ListRoomsRequest { names } = self.request(|_| Grant::List)?;
                 let rooms = rooms.list_rooms(&names);
                 self.answer(Ok(rooms), |rooms| proto::ListRoomsResponse { rooms })
             }
             Method::DeleteRoom => {
-                let proto::DeleteRoomRequest { room } = self.request(|_| Grant::RoomCreate)?;
+                let proto::DeleteRoomRequest { room } = self.request(|_| Grant::Create)?;
                 self.answer(rooms.delete_room(room).await, |()| {
                     proto::DeleteRoomResponse {}
                 })
             }
             Method::ListParticipants => {
                 let request = self.request(|request: &proto::ListParticipantsRequest| {
-                    Grant::RoomAdmin(&request.room)
+                    Grant::Admin(&request.room)
                 })?;
                 self.answer(rooms.list_participants(&request.room), |participants| {
                     proto::ListParticipantsResponse { participants }
@@ -106,37 +106,36 @@ impl Call<'_> {
                 })
             }
             Method::MutePublishedTrack => {
-                let request = self.request(|request: &proto::MuteRoomTrackRequest| {
-                    Grant::RoomAdmin(&request.room)
-                })?;
+                let request = self
+                    .request(|request: &proto::MuteRoomTrackRequest| Grant::Admin(&request.room))?;
                 self.answer(rooms.mute_published_track(request).await, |track| {
                     proto::MuteRoomTrackResponse { track: Some(track) }
                 })
             }
             Method::UpdateParticipant => {
                 let request = self.request(|request: &proto::UpdateParticipantRequest| {
-                    Grant::RoomAdmin(&request.room)
+                    Grant::Admin(&request.room)
                 })?;
                 self.answer(rooms.update_participant(request).await, |who| who)
             }
             Method::UpdateSubscriptions => {
                 let request = self.request(|request: &proto::UpdateSubscriptionsRequest| {
-                    Grant::RoomAdmin(&request.room)
+                    Grant::Admin(&request.room)
                 })?;
                 self.answer(rooms.update_subscriptions(request).await, |()| {
                     proto::UpdateSubscriptionsResponse {}
                 })
             }
             Method::SendData => {
-                let request = self
-                    .request(|request: &proto::SendDataRequest| Grant::RoomAdmin(&request.room))?;
+                let request =
+                    self.request(|request: &proto::SendDataRequest| Grant::Admin(&request.room))?;
                 self.answer(rooms.send_data(request).await, |()| {
                     proto::SendDataResponse {}
                 })
             }
             Method::UpdateRoomMetadata => {
                 let request = self.request(|request: &proto::UpdateRoomMetadataRequest| {
-                    Grant::RoomAdmin(&request.room)
+                    Grant::Admin(&request.room)
                 })?;
                 let proto::UpdateRoomMetadataRequest { room, metadata } = request;
                 self.answer(rooms.update_room_metadata(room, metadata).await, |room| {
@@ -147,6 +146,6 @@ impl Call<'_> {
     }
 
     fn participant(&self) -> Result<proto::RoomParticipantIdentity, TwirpError> {
-        self.request(|request: &proto::RoomParticipantIdentity| Grant::RoomAdmin(&request.room))
+        self.request(|request: &proto::RoomParticipantIdentity| Grant::Admin(&request.room))
     }
 }
