@@ -1,30 +1,15 @@
 // Webhooks arrive in order, again after a failure, and livekit-api finds their signature good.
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { createServer } from 'node:http';
 import { API_KEY } from '../browser/hive.js';
 import { stage } from './harness/stage.js';
 import { untilIt } from './harness/until.js';
+import { webhookReceiver } from './harness/webhook-receiver.js';
 
 const ROOM = 'hooked';
 
-/** A backend that fails at first. */
-async function receiver() {
-  const posts = [];
-  let failures = 1;
-  const server = createServer(async (request, response) => {
-    const chunks = [];
-    for await (const chunk of request) chunks.push(chunk);
-    const failed = failures-- > 0;
-    posts.push({ failed, body: Buffer.concat(chunks).toString(), headers: request.headers });
-    response.writeHead(failed ? 503 : 200).end();
-  }).listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  return { posts, url: `http://127.0.0.1:${server.address().port}/hook`, close: () => server.close() };
-}
-
 test('a backend is told what happens in a room', { timeout: 120_000 }, async (t) => {
-  const backend = await receiver();
+  const backend = await webhookReceiver({ failures: 1 });
   t.after(() => backend.close());
   const { python, roomService } = await stage(t, {
     WEBHOOK__URLS: `[${backend.url}]`,

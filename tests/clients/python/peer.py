@@ -182,6 +182,16 @@ class Peer:
         who = self.room.remote_participants[identity]
         next(it for it in who.track_publications.values() if it.name == name).set_subscribed(subscribed)
 
+    async def permit(self, to: dict[str, list[str]] | None) -> None:
+        """Lets nobody but these have these tracks of ours; None lets everybody have all."""
+        permissions = [
+            rtc.ParticipantTrackPermission(participant_identity=who, allowed_track_sids=sids)
+            for who, sids in (to or {}).items()
+        ]
+        self.room.local_participant.set_track_subscription_permissions(
+            allow_all_participants=to is None, participant_permissions=permissions
+        )
+
     # Data
 
     async def publish_data(self, text: str, reliable: bool = True, topic: str = "", to: list[str] | None = None) -> None:
