@@ -12,6 +12,7 @@ mod attend;
 mod client;
 mod connect;
 mod frame_guard;
+mod fresh_tokens;
 pub mod fuzzing;
 mod grants;
 mod greeting;

@@ -74,7 +74,7 @@ impl Default for RoomSettings {
     fn default() -> Self {
         RoomSettings {
             max_rooms: 100,
-            max_participants: 200,
+            max_participants: 500,
             empty_timeout: Duration::from_secs(60),
             auto_create: true,
         }

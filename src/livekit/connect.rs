@@ -13,6 +13,7 @@ use super::{
     attend::attend,
     client::{Nobody, SignalConnection},
     frame_guard::{BadFrame, FrameGuard},
+    fresh_tokens::with_fresh_tokens,
     greeting::greet,
     outgoing::{Heard, Pump},
     query::{Asked, Query},
@@ -39,7 +40,7 @@ pub(super) fn checked(
     topology: Topology,
     query: &Query,
     request: &HttpRequest,
-) -> Result<Asked, Problem> {
+) -> Result<(Asked, Claims), Problem> {
     let token = bearer(request).or(query.access_token.as_deref());
     let claims = bearer::verify(door, token)?;
     let room = room(&claims, query.room.as_deref())?;
@@ -51,7 +52,7 @@ pub(super) fn checked(
             .map(|address| address.to_string())
             .unwrap_or_default();
     }
-    Ok(asked)
+    Ok((asked, claims))
 }
 
 /// The room that the token is for.
@@ -78,7 +79,7 @@ pub(super) async fn open(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let asked = checked(&door, **topology, &query, &request)?;
+    let (asked, claims) = checked(&door, **topology, &query, &request)?;
     door.open()?;
     ws::handshake(&request).map_err(no_websocket)?;
     let (room, identity) = match &asked {
@@ -117,6 +118,7 @@ pub(super) async fn open(
         judgement: judge.judgement(),
         doorway: door.doorway.clone(),
     };
+    let outbox = with_fresh_tokens(outbox, door.clone(), claims);
     actix_web::rt::spawn(pump.run(outbox, cut));
     actix_web::rt::spawn(attend(
         client,

@@ -18,7 +18,7 @@ pub(super) async fn validate(
     query: web::Query<Query>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let asked = checked(&door, **topology, &query, &request)?;
+    let (asked, _) = checked(&door, **topology, &query, &request)?;
     door.open()?;
     if let Asked::Join(join) = &asked {
         door.backend

@@ -111,6 +111,26 @@ pub const METRICS: &[Metric] = &[
         "hive_signal_clients_cut_total",
         "LiveKit clients disconnected, by reason: slow, silent.",
     ),
+    counter(
+        "hive_signal_requests_refused_total",
+        "Requests of LiveKit clients that were answered with a refusal, by reason.",
+    ),
+    counter(
+        "hive_signal_descriptions_refused_total",
+        "Offers and answers of LiveKit clients that could not be used.",
+    ),
+    counter(
+        "hive_signal_overflows_total",
+        "LiveKit clients sent away because they did not take what they were told.",
+    ),
+    counter(
+        "hive_data_packets_total",
+        "Data packets delivered, by channel.",
+    ),
+    counter(
+        "hive_data_packets_refused_total",
+        "Data packets that were not passed on, by reason.",
+    ),
     gauge("hive_turn_allocations", "TURN allocations."),
     gauge("hive_turn_connections", "TURN clients' TCP connections."),
     counter(

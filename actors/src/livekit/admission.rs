@@ -62,7 +62,7 @@ impl Service {
             );
         }
         let link = member.connect();
-        let (join, info) = {
+        let (join, info, overtaken) = {
             let mut state = room.state.lock();
             if state.closed {
                 return Err(SessionError::RoomRestarted.into());
@@ -83,11 +83,17 @@ impl Service {
                 client_protocol: request.client.client_protocol,
                 version: 1,
             };
-            participant.member = Some(member.clone());
+            let overtaken = participant.member.replace(member.clone());
             participant.joined = true;
             let info = participant.info(&identity);
-            (state.welcome(&room, &member), info)
+            (state.welcome(&room, &member), info, overtaken)
         };
+        // Two clients of one identity that came at the same moment: the later one stays.
+        if let Some(overtaken) = overtaken {
+            let reason = DisconnectReason::DuplicateIdentity;
+            let message = leave(reason, leave_request::Action::Disconnect);
+            hall.dismiss(&room, &overtaken, reason, Some(message));
+        }
         hall.add_member(&room, &member);
         metrics::gauge!("hive_participants").increment(1.0);
         tracing::info!(room = %room.name, %identity, sdk = request.client.sdk, "a client joined");

@@ -2,12 +2,16 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use hive_media::{PeerId, PeerStats};
 
 use super::proto::{self, ConnectionQuality, signal_response};
 use crate::hall::Hall;
 use crate::room::Room;
+
+/// How often clients are told of loudness alone.
+const LOUDNESS_INTERVAL: Duration = Duration::from_millis(400);
 
 impl Hall {
     /// Tells the clients of a room who speaks, of whom that changed.
@@ -21,6 +25,17 @@ impl Hall {
                     Some((who.profile.sid.clone(), loudness(*dbov)))
                 })
                 .collect();
+            let now_at = Instant::now();
+            let same = now.len() == state.speaking.len()
+                && now.keys().all(|sid| state.speaking.contains_key(sid));
+            // Who speaks is told at once, how loud now and then.
+            let recent = state
+                .speaking_told
+                .is_some_and(|at| now_at.saturating_duration_since(at) < LOUDNESS_INTERVAL);
+            if same && recent {
+                return;
+            }
+            state.speaking_told = Some(now_at);
             let before = std::mem::replace(&mut state.speaking, now.clone());
             let info = |sid: &Arc<str>, level: f32, active| proto::SpeakerInfo {
                 sid: sid.to_string(),

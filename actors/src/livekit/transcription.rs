@@ -126,7 +126,10 @@ impl Transcriber {
         let mut text: Vec<String> = segment.words[..caption.from].to_vec();
         text.extend(words());
         if caption.kind == CaptionKind::Committed {
-            segment.words.clone_from(&text);
+            // What is not certain yet follows in an event of its own, and without it words would
+            // vanish for a moment.
+            segment.words = text;
+            return None;
         }
         let soon = segment
             .told
@@ -356,7 +359,7 @@ mod tests {
         }
         let expected = [
             ("good", false),
-            ("good morning", false),
+            ("good morning every", false),
             ("good morning everybody", false),
             ("good morning everybody", true),
         ];

@@ -61,6 +61,8 @@ pub(crate) struct RoomState {
     pub(crate) voices: BTreeMap<(Lang, Arc<str>), Arc<Channel>>,
     /// Who speaks, by sid, as clients were told last.
     pub(crate) speaking: HashMap<Arc<str>, f32>,
+    /// When that was.
+    pub(crate) speaking_told: Option<Instant>,
     /// How well members are connected, by sid, as clients were told last.
     pub(crate) quality: HashMap<Arc<str>, ConnectionQuality>,
     /// Since when nobody is here.

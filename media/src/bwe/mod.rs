@@ -14,11 +14,6 @@
 //!
 //! Nothing here trusts the peer. It can only misrepresent its own link, and memory and time are
 //! bounded by what was sent to it and by the length of its feedback.
-#![allow(
-    unused_imports,
-    dead_code,
-    reason = "the engine does not send video yet"
-)]
 
 mod arrival_clock;
 mod groups;

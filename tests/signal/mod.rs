@@ -1,0 +1,151 @@
+//! A client of LiveKit's signalling that says whatever a test wants it to say.
+
+#![allow(
+    dead_code,
+    reason = "every test file is a program of its own and uses a part of this"
+)]
+
+use std::net::TcpStream;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use livekit_protocol::{
+    JoinRequest, JoinResponse, LeaveRequest, Ping, SessionDescription, SignalRequest,
+    SignalResponse, WrappedJoinRequest, signal_request, signal_response,
+};
+use prost::Message as _;
+use tungstenite::{Message, WebSocket, client::IntoClientRequest};
+
+use crate::server::Server;
+
+/// A connected client.
+pub(crate) struct Signal {
+    socket: WebSocket<TcpStream>,
+    pub(crate) join: JoinResponse,
+}
+
+impl Signal {
+    /// Joins with one peer connection, and no offer yet.
+    pub(crate) fn join(server: &Server, token: &str) -> Signal {
+        let request = JoinRequest {
+            client_info: Some(livekit_protocol::ClientInfo::default()),
+            connection_settings: Some(livekit_protocol::ConnectionSettings {
+                auto_subscribe: true,
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let wrapped = WrappedJoinRequest {
+            compression: 0,
+            join_request: request.encode_to_vec(),
+        };
+        let address = format!(
+            "ws://{}/rtc/v1?access_token={token}&join_request={}",
+            server.http,
+            URL_SAFE_NO_PAD.encode(wrapped.encode_to_vec())
+        );
+        let request = address.into_client_request().expect("an address");
+        let (socket, _) = tungstenite::client(request, server.connect()).expect("a WebSocket");
+        let mut signal = Signal {
+            socket,
+            join: JoinResponse::default(),
+        };
+        signal.join = signal.wait(|message| match message {
+            signal_response::Message::Join(join) => Some(join),
+            _ => None,
+        });
+        signal
+    }
+
+    pub(crate) fn say(&mut self, message: signal_request::Message) {
+        let request = SignalRequest {
+            message: Some(message),
+        };
+        self.say_bytes(request.encode_to_vec());
+    }
+
+    /// Sends a frame of anything. That the server may have hung up meanwhile is no failure of the test.
+    pub(crate) fn say_bytes(&mut self, bytes: Vec<u8>) {
+        let _ = self.socket.send(Message::binary(bytes));
+    }
+
+    /// Offers; the answer is for [`Signal::wait`].
+    pub(crate) fn offer(&mut self, id: u32, sdp: &str) {
+        self.say(signal_request::Message::Offer(SessionDescription {
+            r#type: "offer".to_owned(),
+            sdp: sdp.to_owned(),
+            id,
+            ..Default::default()
+        }));
+    }
+
+    /// The first message from now on of which `pick` makes something.
+    pub(crate) fn wait<T>(
+        &mut self,
+        pick: impl Fn(signal_response::Message) -> Option<T>,
+    ) -> T {
+        loop {
+            match self.read() {
+                Some(message) => {
+                    if let Some(picked) = pick(message) {
+                        return picked;
+                    }
+                }
+                None => panic!("the server closed before the message came"),
+            }
+        }
+    }
+
+    /// Waits until the server sends the client away, and gives its last words.
+    pub(crate) fn sent_away(&mut self) -> LeaveRequest {
+        self.wait(|message| match message {
+            signal_response::Message::Leave(leave) => Some(leave),
+            _ => None,
+        })
+    }
+
+    /// Whether the server still answers.
+    pub(crate) fn is_served(&mut self) -> bool {
+        self.say(signal_request::Message::PingReq(Ping {
+            timestamp: 7,
+            rtt: 0,
+        }));
+        self.wait(|message| match message {
+            signal_response::Message::PongResp(pong) => Some(pong.last_ping_timestamp == 7),
+            signal_response::Message::Leave(leave) => panic!("sent away: {leave:?}"),
+            _ => None,
+        })
+    }
+
+    fn read(&mut self) -> Option<signal_response::Message> {
+        loop {
+            match self.socket.read() {
+                Ok(Message::Binary(bytes)) => {
+                    let response =
+                        SignalResponse::decode(bytes).expect("the server speaks protobuf");
+                    return response.message;
+                }
+                Ok(Message::Ping(_) | Message::Pong(_)) => {}
+                Ok(_) | Err(_) => return None,
+            }
+        }
+    }
+}
+
+/// An offer of so many sections in which the client receives audio.
+pub(crate) fn receiving(sections: usize) -> String {
+    let mids: Vec<String> = (0..sections).map(|mid| mid.to_string()).collect();
+    let fingerprint = ["AB"; 32].join(":");
+    let mut sdp = format!(
+        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE {}\r\n",
+        mids.join(" ")
+    );
+    for mid in mids {
+        sdp += &format!(
+            "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=mid:{mid}\r\n\
+             a=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\na=setup:actpass\r\n\
+             a=fingerprint:sha-256 {fingerprint}\r\na=recvonly\r\na=rtcp-mux\r\n\
+             a=rtpmap:111 opus/48000/2\r\n"
+        );
+    }
+    sdp
+}
