@@ -29,13 +29,14 @@ build: ## build the release binaries
 	cargo build --release --locked --package hive
 
 .PHONY: test
-test: ## format, lints, unit, end-to-end and browser tests
+test: ## format, lints, unit and end-to-end tests, then browsers and LiveKit's clients
 	@scripts/setup test
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 	cargo test --workspace --locked
 	cd tests/browser && HIVE_BIN=$(CURDIR)/target/debug/hive npm test --silent
+	cd tests/clients && HIVE_BIN=$(CURDIR)/target/debug/hive npm test --silent
 
 .PHONY: fuzz
 fuzz: ## fuzz every parser for a minute each (needs nightly Rust and cargo-fuzz)

@@ -8,10 +8,10 @@ import { join } from 'node:path';
 
 const REPOSITORY = new URL('../..', import.meta.url).pathname;
 const BINARY = process.env.HIVE_BIN ?? join(REPOSITORY, 'target/debug/hive');
-const API_KEY = 'browser-test';
-const API_SECRET = 'a-secret-that-only-this-test-knows-0123456789';
+export const API_KEY = 'browser-test';
+export const API_SECRET = 'a-secret-that-only-this-test-knows-0123456789';
 
-async function freeTcpPort() {
+export async function freeTcpPort() {
   const server = createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   const { port } = server.address();
@@ -33,10 +33,22 @@ async function freeMediaPort() {
   }
 }
 
-/** Starts the server and resolves once `/ready` answers 200. `extra` is more lines of YAML. */
-export async function startHive(extra = []) {
+export async function freeUdpPort() {
+  const socket = createSocket('udp4').bind(0, '127.0.0.1');
+  await new Promise((resolve) => socket.once('listening', resolve));
+  const { port } = socket.address();
+  await new Promise((resolve) => socket.close(resolve));
+  return port;
+}
+
+/**
+ * Starts the server and resolves once `/ready` answers 200. `extra` is more lines of YAML; `settings` override
+ * single keys: `{ MEDIA__ADVERTISE: '[127.0.0.2]' }`.
+ */
+export async function startHive(extra = [], settings = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'hive-browser-'));
   const httpPort = await freeTcpPort();
+  const mediaPort = await freeMediaPort();
   const base = `http://127.0.0.1:${httpPort}`;
   const config = join(directory, 'hive.yaml');
   writeFileSync(
@@ -45,7 +57,7 @@ export async function startHive(extra = []) {
       'http:',
       `  bind: "127.0.0.1:${httpPort}"`,
       'media:',
-      `  bind: "127.0.0.1:${await freeMediaPort()}"`,
+      `  bind: "127.0.0.1:${mediaPort}"`,
       'auth:',
       '  keys:',
       `    ${API_KEY}: "${API_SECRET}"`,
@@ -55,7 +67,11 @@ export async function startHive(extra = []) {
       '',
     ].join('\n'),
   );
-  const server = spawn(BINARY, ['serve', '--config', config], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const overrides = Object.entries(settings).map(([key, value]) => [`HIVE__${key}`, String(value)]);
+  const server = spawn(BINARY, ['serve', '--config', config], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...Object.fromEntries(overrides) },
+  });
   let log = '';
   server.stdout.on('data', (chunk) => (log += chunk));
   server.stderr.on('data', (chunk) => (log += chunk));
@@ -78,7 +94,7 @@ export async function startHive(extra = []) {
   for (;;) {
     if (server.exitCode !== null) throw new Error(`hive serve exited with ${server.exitCode}:\n${log}`);
     const ready = await fetch(`${base}/ready`).then((r) => r.ok, () => false);
-    if (ready) return { base, token, stop, log: () => log };
+    if (ready) return { base, httpPort, mediaPort, token, stop, log: () => log };
     if (Date.now() > deadline) {
       await stop();
       throw new Error(`hive serve was not ready within 60 s:\n${log}`);

@@ -107,6 +107,17 @@ impl Client {
     ) {
         metrics::counter!("hive_signal_requests_refused_total", "reason" => reason.as_str_name())
             .increment(1);
+        self.respond(request_id, reason, message, request);
+    }
+
+    /// Tells what became of a request.
+    fn respond(
+        &self,
+        request_id: u32,
+        reason: request_response::Reason,
+        message: &str,
+        request: Option<request_response::Request>,
+    ) {
         self.member.tell(signal_response::Message::RequestResponse(
             proto::RequestResponse {
                 request_id,
@@ -153,6 +164,15 @@ impl Client {
             None => {
                 self.hall.fit_microphone(&self.room, &self.member.identity);
                 self.room.roster_changed();
+                // Clients of protocol 15 and later number their requests and wait for this.
+                if update.request_id != 0 {
+                    self.respond(
+                        update.request_id,
+                        request_response::Reason::Ok,
+                        "",
+                        Some(request_response::Request::UpdateMetadata(update)),
+                    );
+                }
             }
         }
     }

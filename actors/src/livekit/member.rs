@@ -79,6 +79,8 @@ pub(crate) struct Subscriptions {
     /// What the client asked for, track by track; the others follow the rule.
     pub(crate) wishes: HashMap<String, bool>,
     pub(crate) settings: HashMap<String, proto::UpdateTrackSettings>,
+    /// Tracks that it wants and whose publishers do not let it have them, and whose they are.
+    pub(crate) denied: BTreeMap<Arc<str>, Arc<str>>,
     /// Tracks of the last description.
     pub(crate) negotiated: BTreeMap<TrackId, Arc<str>>,
     /// Sections of audio and of video that the client last offered to receive in.

@@ -137,8 +137,7 @@ impl Service {
         identity: &str,
     ) -> Result<(), RoomServiceError> {
         let room = self.room(room)?;
-        let present = room.state.lock().participants.contains_key(identity);
-        if !present {
+        if room.state.lock().present_mut(identity).is_none() {
             return Err(no_participant(identity));
         }
         let member = room.state.lock().member(identity);
@@ -163,8 +162,7 @@ impl Service {
         let (info, track, member) = {
             let mut state = room.state.lock();
             let participant = state
-                .participants
-                .get_mut(request.identity.as_str())
+                .present_mut(&request.identity)
                 .ok_or_else(|| no_participant(&request.identity))?;
             let publication = participant
                 .publications
@@ -203,8 +201,7 @@ impl Service {
         let (info, silenced) = {
             let mut state = room.state.lock();
             let participant = state
-                .participants
-                .get_mut(&identity)
+                .present_mut(&identity)
                 .ok_or_else(|| no_participant(&identity))?;
             let held = attributes_len(&participant.profile.attributes);
             if held + attributes_len(&request.attributes) > MAX_METADATA {

@@ -1,6 +1,6 @@
 //! Subscriptions: what a client is to receive.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use hive_media::{MediaKind, TrackId};
@@ -38,15 +38,15 @@ pub(super) struct Wanted {
     pub(super) participant: Arc<str>,
 }
 
-/// What a client is to receive.
-pub(super) fn wanted(room: &Room, member: &Member) -> Vec<Wanted> {
+/// What a client is to receive, and what it would if the publishers let it: the participant of each
+/// track.
+fn wanted_and_denied(room: &Room, member: &Member) -> (Vec<Wanted>, BTreeMap<Arc<str>, Arc<str>>) {
     let room = room.state.lock();
-    let Some(own) = room.participants.get(&member.identity) else {
-        return Vec::new();
+    let mut denied = BTreeMap::new();
+    let own = room.participants.get(&member.identity);
+    let Some(own) = own.filter(|own| own.profile.permission.can_subscribe) else {
+        return (Vec::new(), denied);
     };
-    if !own.profile.permission.can_subscribe {
-        return Vec::new();
-    }
     let rule = Rule {
         room: &room,
         member,
@@ -54,24 +54,36 @@ pub(super) fn wanted(room: &Room, member: &Member) -> Vec<Wanted> {
         speaks: language::speaks(&own.profile.attributes),
     };
     let wishes = member.state.lock().subscriptions.wishes.clone();
-    let publications = room.publications();
-    let mut wanted: Vec<Wanted> = publications
-        .filter(|(who, _)| who.profile.sid != member.sid)
-        .filter(|(who, it)| rule.wants(who, it, &wishes))
-        .filter_map(|(who, it)| {
-            let (sid, _) = who.publications.get_key_value(it.info.sid.as_str())?;
-            Some(Wanted {
+    let mut wanted = Vec::new();
+    for (who, it) in room.publications() {
+        let sid = who.publications.get_key_value(it.info.sid.as_str());
+        let Some((sid, _)) = sid.filter(|_| who.profile.sid != member.sid) else {
+            continue;
+        };
+        if !rule.wants(who, it, &wishes) {
+            continue;
+        }
+        let participant = who.profile.sid.clone();
+        if rule.permitted(who, it) {
+            wanted.push(Wanted {
                 track: it.track,
                 kind: it.kind,
                 sid: sid.clone(),
-                participant: who.profile.sid.clone(),
-            })
-        })
-        .collect();
+                participant,
+            });
+        } else {
+            denied.insert(sid.clone(), participant);
+        }
+    }
     // What came first is kept when there is more than fits.
     wanted.sort_by_key(|it| it.track);
     wanted.truncate(MAX_SUBSCRIPTIONS);
-    wanted
+    (wanted, denied)
+}
+
+/// What a client is to receive.
+pub(super) fn wanted(room: &Room, member: &Member) -> Vec<Wanted> {
+    wanted_and_denied(room, member).0
 }
 
 /// Decides what one client receives.
@@ -83,8 +95,9 @@ struct Rule<'a> {
 }
 
 impl Rule<'_> {
-    fn wants(&self, who: &Visible<'_>, it: &Publication, wishes: &HashMap<String, bool>) -> bool {
-        if who.profile.permission.hidden || !self.permitted(who, it) {
+    /// Whether the client wants the track, whoever lets it have it.
+    fn wants(&self, who: Visible<'_>, it: &Publication, wishes: &HashMap<String, bool>) -> bool {
+        if who.profile.permission.hidden {
             return false;
         }
         match wishes.get(&it.info.sid) {
@@ -94,7 +107,7 @@ impl Rule<'_> {
     }
 
     /// Whether the publisher lets the client have the track.
-    fn permitted(&self, who: &Visible<'_>, it: &Publication) -> bool {
+    fn permitted(&self, who: Visible<'_>, it: &Publication) -> bool {
         let publisher = self.room.participants.get(who.identity);
         let Some(publisher) = publisher.and_then(|who| who.member.as_ref()) else {
             return true;
@@ -132,6 +145,30 @@ impl Member {
                 theirs
                     && (permission.all_tracks || permission.track_sids.iter().any(|it| it == track))
             })
+    }
+
+    /// Tells the client what it wants and is denied, and what it is not denied any more.
+    fn tell_denied(&self, denied: BTreeMap<Arc<str>, Arc<str>>) {
+        let before = {
+            let subscriptions = &mut self.state.lock().subscriptions;
+            std::mem::replace(&mut subscriptions.denied, denied.clone())
+        };
+        let changes = |from: &BTreeMap<Arc<str>, Arc<str>>, to: &BTreeMap<Arc<str>, Arc<str>>| {
+            let new = from.iter().filter(|(track, _)| !to.contains_key(*track));
+            new.map(|(track, participant)| (track.to_string(), participant.to_string()))
+                .collect::<Vec<_>>()
+        };
+        let forbidden = changes(&denied, &before).into_iter().map(|it| (it, false));
+        let permitted = changes(&before, &denied).into_iter().map(|it| (it, true));
+        for ((track_sid, participant_sid), allowed) in forbidden.chain(permitted) {
+            self.tell(signal_response::Message::SubscriptionPermissionUpdate(
+                proto::SubscriptionPermissionUpdate {
+                    participant_sid,
+                    track_sid,
+                    allowed,
+                },
+            ));
+        }
     }
 }
 
@@ -264,7 +301,8 @@ impl Hall {
         room: &Arc<Room>,
         member: &Arc<Member>,
     ) {
-        let wanted = wanted(room, member);
+        let (wanted, denied) = wanted_and_denied(room, member);
+        member.tell_denied(denied);
         let (short, gone) = {
             let subscriptions = &mut member.state.lock().subscriptions;
             let same = subscriptions.negotiated.len() == wanted.len()

@@ -240,6 +240,13 @@ impl RoomState {
             .filter(|(_, participant)| !participant.is_gone())
     }
 
+    /// Somebody who has a session. One who has none may still be known, for their last words.
+    pub(crate) fn present_mut(&mut self, identity: &str) -> Option<&mut Participant> {
+        self.participants
+            .get_mut(identity)
+            .filter(|participant| !participant.is_gone())
+    }
+
     /// Lets go of microphones that were hung up, once the last words are interpreted, and of
     /// participants of whom nothing is left.
     pub(crate) fn let_go(&mut self, now: Instant) {

@@ -1,0 +1,58 @@
+// Names, metadata and attributes: from the token, from the participant, and not from one who may not.
+import { test } from 'node:test';
+import assert from 'node:assert/strict';
+import { stage } from './harness/stage.js';
+import { untilIt } from './harness/until.js';
+
+const ROOM = 'attributes';
+
+test('what participants say of themselves reaches the others', { timeout: 120_000 }, async (t) => {
+  const { chromium, python } = await stage(t);
+  const ann = await chromium(ROOM, 'ann', {
+    grants: { canUpdateOwnMetadata: true },
+    claims: { name: 'Ann', metadata: 'from the token', attributes: { seat: '12', table: 'A' } },
+  });
+  const bob = await chromium(ROOM, 'bob');
+  const cec = await python(ROOM, 'cec', { grants: { canUpdateOwnMetadata: true } });
+  const known = () =>
+    bob.run(() => {
+      const who = window.room.remoteParticipants.get('ann');
+      return { name: who.name, metadata: who.metadata, attributes: who.attributes };
+    });
+
+  await t.test('what the token says', async () => {
+    const expected = { name: 'Ann', metadata: 'from the token', attributes: { seat: '12', table: 'A' } };
+    assert.deepEqual(await known(), expected);
+    assert.deepEqual((await cec.call('people')).ann, expected);
+  });
+
+  await t.test('what a browser changes', async () => {
+    await ann.run(async () => {
+      await window.room.localParticipant.setName('Annie');
+      await window.room.localParticipant.setMetadata('her own');
+      await window.room.localParticipant.setAttributes({ seat: '13', table: '' });
+    });
+    await bob.happened('participantNameChanged', { identity: 'ann' });
+    await bob.happened('participantMetadataChanged', { identity: 'ann' });
+    await bob.happened('participantAttributesChanged', { identity: 'ann' });
+    const expected = { name: 'Annie', metadata: 'her own', attributes: { seat: '13' } };
+    await untilIt('the changes', known, (it) => JSON.stringify(it) === JSON.stringify(expected));
+    await untilIt('the changes', async () => (await cec.call('people')).ann, (it) => it.attributes.seat === '13' && it.name === 'Annie');
+  });
+
+  await t.test('what a Python client changes', async () => {
+    await cec.call('describe_self', { name: 'Cec', metadata: 'of Python', attributes: { seat: '14' } });
+    const cecAsKnown = () =>
+      bob.run(() => {
+        const who = window.room.remoteParticipants.get('cec');
+        return [who.name, who.metadata, who.attributes.seat];
+      });
+    await untilIt('the changes', cecAsKnown, (it) => it.join() === 'Cec,of Python,14');
+  });
+
+  await t.test('one without canUpdateOwnMetadata is refused, and told so', async () => {
+    const refused = await bob.run(() => window.room.localParticipant.setName('Robert').then(() => 'taken', (error) => error.message));
+    assert.match(refused, /canUpdateOwnMetadata|permission|allowed/i);
+    assert.equal(await ann.run(() => window.room.remoteParticipants.get('bob').name), '');
+  });
+});

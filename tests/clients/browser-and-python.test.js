@@ -1,0 +1,70 @@
+// A browser and a Python client: each hears and sees the other, and reads what the other writes.
+import { test } from 'node:test';
+import assert from 'node:assert/strict';
+import { stage } from './harness/stage.js';
+import { untilIt } from './harness/until.js';
+
+const ROOM = 'mixed';
+const HERTZ = 750;
+const RGB = [30, 180, 60];
+
+test('a browser and a Python client hear, see and read each other', { timeout: 120_000 }, async (t) => {
+  const { chromium, python } = await stage(t);
+  const tab = await chromium(ROOM, 'browser', { videoCaptureDefaults: { resolution: { width: 640, height: 360, frameRate: 15 } } });
+  const peer = await python(ROOM, 'python');
+  await tab.run(async () => {
+    await window.room.localParticipant.setMicrophoneEnabled(true);
+    await window.room.localParticipant.setCameraEnabled(true);
+  });
+  await peer.call('publish_tone', { name: 'voice', hertz: HERTZ });
+  await peer.call('publish_colour', { name: 'colour', rgb: RGB });
+
+  await t.test("the browser hears Python's frequency", async () => {
+    await tab.hears('python');
+    await untilIt('the tone', () => tab.pitch('python'), (it) => it && Math.abs(it.hertz - HERTZ) < 10 && it.level > -30);
+  });
+
+  await t.test("the browser sees Python's colour", async () => {
+    await tab.sees('python');
+    const picture = await untilIt('the colour', () => tab.picture('python'), (it) => it?.width === 320);
+    picture.rgb.forEach((value, i) => assert.ok(Math.abs(value - RGB[i]) < 20, JSON.stringify(picture.rgb)));
+  });
+
+  await t.test("Python hears the browser's beeps", async () => {
+    const heard = async () => Object.entries(await peer.call('heard')).find(([key]) => key.startsWith('browser/'))?.[1];
+    const { frames } = await untilIt('a beep', heard, (it) => it?.level > -45);
+    await untilIt('more sound', heard, (it) => it.frames > frames + 50);
+  });
+
+  await t.test("Python sees the browser's camera", async () => {
+    const seen = async () => Object.entries(await peer.call('seen')).find(([key]) => key.startsWith('browser/'))?.[1];
+    const { frames, width, height, spread } = await untilIt('the picture', seen, (it) => it?.frames > 5);
+    assert.equal(width / height, 640 / 360);
+    // Chromium's fake camera shows a pattern on green.
+    assert.ok(spread > 5);
+    await untilIt('more of it', seen, (it) => it.frames > frames + 10);
+  });
+
+  await t.test('each reads what the other writes', async () => {
+    await tab.run(() => {
+      const { room, note } = window;
+      room.registerTextStreamHandler('chat', async (reader, { identity }) => note('text', { identity }, await reader.readAll(), identity));
+      room.localParticipant.registerRpcMethod('upper', async ({ payload, callerIdentity }) => `${callerIdentity}: ${payload.toUpperCase()}`);
+    });
+    await peer.call('read_texts', { topic: 'chat' });
+    await peer.call('offer_rpc', { method: 'backwards' });
+    await peer.call('send_text', { text: 'hello from Python', topic: 'chat' });
+    await tab.happened('text', { values: ['hello from Python', 'python'] });
+    await tab.run(() => window.room.localParticipant.sendText('hello from the browser', { topic: 'chat' }));
+    await peer.happened('text', { identity: 'browser', text: 'hello from the browser' });
+    await peer.call('publish_data', { text: 'a packet', topic: 'notes' });
+    await tab.happened('dataReceived', { identity: 'python', text: 'a packet' });
+    await tab.run(() => window.room.localParticipant.publishData(new TextEncoder().encode('another'), { reliable: true, topic: 'notes' }));
+    await peer.happened('data_received', { identity: 'browser', text: 'another', topic: 'notes' });
+    assert.equal(await peer.call('rpc', { identity: 'browser', method: 'upper', payload: 'loud' }), 'python: LOUD');
+    const answer = await tab.run(() =>
+      window.room.localParticipant.performRpc({ destinationIdentity: 'python', method: 'backwards', payload: 'stressed' }),
+    );
+    assert.equal(answer, 'browser: desserts');
+  });
+});

@@ -1,0 +1,79 @@
+// No datagram passes for five seconds: media and data go on afterwards, and the application notices nothing.
+import { test } from 'node:test';
+import assert from 'node:assert/strict';
+import { freeUdpPort } from '../browser/hive.js';
+import { stage } from './harness/stage.js';
+import { udpRelay } from './harness/udp-relay.js';
+import { untilIt } from './harness/until.js';
+
+const ROOM = 'cut-path';
+const CUT_MS = 5000;
+/** Clients are told this address; the server itself is on 127.0.0.1. */
+const OUTSIDE = '127.0.0.2';
+const NOTICED = ['disconnected', 'reconnecting', 'trackUnsubscribed', 'participantDisconnected', 'localTrackUnpublished'];
+
+test('clients whose UDP path is cut for five seconds go on', { timeout: 120_000 }, async (t) => {
+  const { chromium, python, hive, ends } = await stage(t, { MEDIA__ADVERTISE: `[${OUTSIDE}]` });
+  const relay = await udpRelay(OUTSIDE, hive.mediaPort);
+  ends(() => relay.close());
+  const options = { videoCaptureDefaults: { resolution: { width: 640, height: 360, frameRate: 15 } } };
+  const tabs = { ann: await chromium(ROOM, 'ann', options), bob: await chromium(ROOM, 'bob', options) };
+  const peer = await python(ROOM, 'peer');
+  for (const tab of Object.values(tabs)) {
+    await tab.run(async () => {
+      await window.room.localParticipant.setMicrophoneEnabled(true);
+      await window.room.localParticipant.setCameraEnabled(true);
+    });
+  }
+  await peer.call('publish_tone', { name: 'voice', hertz: 440 });
+  const everything = async () => {
+    await tabs.ann.sees('bob');
+    await tabs.ann.hears('bob');
+    await tabs.ann.hears('peer');
+    await tabs.bob.sees('ann');
+    await tabs.bob.hears('ann');
+    for (const identity of ['ann', 'bob']) {
+      const frames = async () => Object.entries(await peer.call('seen')).find(([key]) => key.startsWith(`${identity}/`))?.[1].frames ?? 0;
+      const before = await frames();
+      await untilIt(`Python sees ${identity}`, frames, (it) => it >= before + 10);
+    }
+  };
+  await t.test('media flows through the relay', async () => {
+    await everything();
+    assert.ok(relay.passed() > 100);
+  });
+
+  const say = (from, text) => from.run((text) => window.room.localParticipant.publishData(new TextEncoder().encode(text), { reliable: true }), text);
+  relay.cut();
+  // The length of the cut is what is tested.
+  const over = new Promise((resolve) => setTimeout(resolve, CUT_MS));
+  await say(tabs.ann, 'into the dark');
+  await say(tabs.bob, 'out of the dark');
+  await over;
+  const frames = (await tabs.ann.received('bob', 'camera')).framesDecoded;
+  const still = (await tabs.ann.received('bob', 'camera')).framesDecoded;
+  assert.equal(still, frames, 'the cut did not stop the video');
+  assert.ok(relay.dropped() > 100);
+  relay.mend();
+
+  await t.test('media flows on afterwards', everything);
+
+  await t.test('reliable data that was sent meanwhile arrives, once', async () => {
+    await tabs.bob.happened('dataReceived', { identity: 'ann', text: 'into the dark' });
+    await tabs.ann.happened('dataReceived', { identity: 'bob', text: 'out of the dark' });
+    await peer.happened('data_received', { identity: 'bob', text: 'out of the dark' });
+    await say(tabs.ann, 'in the light');
+    await tabs.bob.happened('dataReceived', { identity: 'ann', text: 'in the light' });
+    const count = (events, text) => events.filter((it) => it.text === text).length;
+    assert.equal(count(await tabs.bob.events(), 'into the dark'), 1);
+    assert.equal(count(await tabs.ann.events(), 'out of the dark'), 1);
+    assert.equal(count(peer.events, 'out of the dark'), 1);
+  });
+
+  await t.test('the applications noticed nothing', async () => {
+    for (const tab of Object.values(tabs)) {
+      assert.deepEqual((await tab.events()).filter((event) => NOTICED.includes(event.type)), []);
+    }
+    assert.ok(!peer.events.some((it) => ['disconnected', 'track_unsubscribed', 'participant_disconnected'].includes(it.type)));
+  });
+});

@@ -1,0 +1,78 @@
+// Two Python clients, one of each generation of LiveKit's protocol: each hears, sees and reads the other.
+import { test } from 'node:test';
+import assert from 'node:assert/strict';
+import { stage } from './harness/stage.js';
+import { untilIt } from './harness/until.js';
+
+const ROOM = 'pair';
+const SAID = { ann: { hertz: 440, rgb: [200, 40, 40] }, bob: { hertz: 1000, rgb: [40, 60, 210] } };
+
+test('two Python clients hear, see and read each other', { timeout: 120_000 }, async (t) => {
+  const { python } = await stage(t);
+  const peers = {
+    ann: await python(ROOM, 'ann', { single: false }),
+    bob: await python(ROOM, 'bob', { single: true }),
+  };
+  const sids = {};
+  for (const [name, peer] of Object.entries(peers)) {
+    sids[name] = {
+      voice: await peer.call('publish_tone', { name: 'voice', hertz: SAID[name].hertz }),
+      colour: await peer.call('publish_colour', { name: 'colour', rgb: SAID[name].rgb }),
+    };
+  }
+
+  for (const [own, other] of [['ann', 'bob'], ['bob', 'ann']]) {
+    const peer = peers[own];
+    await t.test(`${own} hears the frequency that ${other} plays, and little else`, async () => {
+      const heard = await untilIt(
+        'the tone',
+        async () => (await peer.call('heard'))[`${other}/voice`],
+        (it) => it?.share > 0.95 && Math.abs(it.hertz - SAID[other].hertz) <= 2,
+      );
+      // A quarter of full scale is −12 dBFS at its peak and −15 dBFS on average.
+      assert.ok(Math.abs(heard.level + 15) < 2, JSON.stringify(heard));
+    });
+
+    await t.test(`${own} sees the colour that ${other} shows`, async () => {
+      const seen = await untilIt('the colour', async () => (await peer.call('seen'))[`${other}/colour`], (it) => it?.frames >= 10 && it.width === 320);
+      assert.equal(seen.height, 180);
+      seen.rgb.forEach((value, i) => assert.ok(Math.abs(value - SAID[other].rgb[i]) < 20, JSON.stringify(seen)));
+      assert.ok(seen.spread < 5, JSON.stringify(seen));
+    });
+
+    await t.test(`${own} gets data packets, texts and files of ${other}`, async () => {
+      await peer.call('read_texts', { topic: 'chat' });
+      await peer.call('read_files', { topic: 'files' });
+      const from = peers[other];
+      await from.call('publish_data', { text: 'surely', topic: 'notes' });
+      await peer.happened('data_received', { identity: other, text: 'surely', topic: 'notes' });
+      // A lossy packet may be lost, even here; of some, one arrives.
+      for (let i = 0; i < 5; i++) await from.call('publish_data', { text: 'perhaps', reliable: false });
+      await peer.happened('data_received', { identity: other, text: 'perhaps' });
+      await from.call('send_text', { text: '¿qué tal? '.repeat(5000), topic: 'chat' });
+      await peer.happened('text', { identity: other, text: '¿qué tal? '.repeat(5000) });
+      const sha256 = await from.call('send_bytes', { size: 200_000, topic: 'files', name: 'noise.bin' });
+      await peer.happened('file', { identity: other, size: 200_000, sha256, name: 'noise.bin' });
+    });
+
+    await t.test(`${own} is called by ${other}`, async () => {
+      await peer.call('offer_rpc', { method: 'backwards' });
+      assert.equal(await peers[other].call('rpc', { identity: own, method: 'backwards', payload: 'stressed' }), `${other}: desserts`);
+    });
+  }
+
+  await t.test('mute, unmute and unpublish are told', async () => {
+    await peers.ann.call('mute', { sid: sids.ann.voice, muted: true });
+    await peers.bob.happened('track_muted', { identity: 'ann', sid: sids.ann.voice });
+    await peers.ann.call('mute', { sid: sids.ann.voice, muted: false });
+    await peers.bob.happened('track_unmuted', { identity: 'ann', sid: sids.ann.voice });
+    await peers.ann.call('unpublish', { sid: sids.ann.colour });
+    await peers.bob.happened('track_unpublished', { identity: 'ann', sid: sids.ann.colour });
+  });
+
+  await t.test('one who leaves is gone for the other', async () => {
+    await peers.bob.call('disconnect');
+    await peers.ann.happened('participant_disconnected', { identity: 'bob' });
+    assert.deepEqual(await peers.ann.call('people'), {});
+  });
+});

@@ -1,0 +1,56 @@
+// A viewer who asks for less gets a smaller layer of the same camera, and the large one when they ask again.
+import { test } from 'node:test';
+import assert from 'node:assert/strict';
+import { stage } from './harness/stage.js';
+import { untilIt } from './harness/until.js';
+
+const ROOM = 'quality';
+
+test('a viewer chooses the quality of a simulcast camera', { timeout: 120_000 }, async (t) => {
+  const { chromium } = await stage(t);
+  const publisher = await chromium(ROOM, 'camera', { videoCaptureDefaults: { resolution: { width: 960, height: 540, frameRate: 15 } } });
+  const viewer = await chromium(ROOM, 'viewer');
+  await publisher.run(() => window.room.localParticipant.setCameraEnabled(true));
+  const choose = (quality) =>
+    viewer.run((quality) => {
+      const { trackPublications } = window.room.remoteParticipants.get('camera');
+      for (const it of trackPublications.values()) it.setVideoQuality(window.LivekitClient.VideoQuality[quality]);
+    }, quality);
+  const receives = (width) => untilIt(`${width} wide frames`, () => viewer.received('camera', 'camera'), (it) => it?.frameWidth === width);
+
+  await viewer.happened('trackSubscribed', { identity: 'camera', source: 'camera' });
+  await t.test('the whole picture first', () => receives(960));
+  await t.test('low is 320 wide, and moves', async () => {
+    await choose('LOW');
+    await receives(320);
+    assert.equal((await viewer.sees('camera')).frameWidth, 320);
+  });
+  await t.test('medium is 640 wide', async () => {
+    await choose('MEDIUM');
+    await receives(640);
+  });
+  await t.test('high is the whole picture again, and moves', async () => {
+    await choose('HIGH');
+    await receives(960);
+    assert.equal((await viewer.sees('camera')).frameWidth, 960);
+  });
+  await t.test('a viewer who pauses the track receives nothing, and then again', async () => {
+    const enable = (enabled) =>
+      viewer.run((enabled) => {
+        for (const it of window.room.remoteParticipants.get('camera').trackPublications.values()) it.setEnabled(enabled);
+      }, enabled);
+    await enable(false);
+    let last;
+    await untilIt(
+      'a pause',
+      async () => {
+        const { packetsReceived } = await viewer.received('camera', 'camera');
+        if (last?.packets !== packetsReceived) last = { packets: packetsReceived, since: Date.now() };
+        return Date.now() - last.since;
+      },
+      (paused) => paused >= 1500,
+    );
+    await enable(true);
+    await viewer.sees('camera');
+  });
+});
