@@ -91,8 +91,12 @@ impl Engine {
         let ice = &mut self.peers[key].ice;
         // Until the peer nominates a path, the last one it proved will do.
         if checked.nominated || !ice.nominated {
-            ice.selected = Some(from);
+            let before = ice.selected.replace(from);
             ice.nominated |= checked.nominated;
+            if before.is_none() {
+                // What could not be sent without a path.
+                self.schedule(key);
+            }
         }
     }
 
