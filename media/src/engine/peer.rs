@@ -185,18 +185,19 @@ impl Peer {
     /// When this peer next needs attention.
     pub(super) fn due(&self, idle_timeout: Duration) -> Instant {
         let mut due = self.last_heard + idle_timeout;
-        let nacks = self
-            .publishing
+        // Before there are keys and a path nothing of this can be sent, however long it has been due.
+        let ready = self.srtp.is_some() && self.ice.selected.is_some();
+        let publishing = self.publishing.as_ref().filter(|_| ready);
+        let listening = self.listening.as_ref().filter(|_| ready);
+        let nacks = publishing
             .iter()
             .flat_map(|publishing| &publishing.streams)
             .flat_map(|stream| [stream.nack.next_at(), stream.keyframes.next_at()])
             .flatten();
-        let feedback = self
-            .publishing
+        let feedback = publishing
             .iter()
             .filter_map(|publishing| publishing.arrivals.as_ref()?.next_at());
-        let probes = self
-            .listening
+        let probes = listening
             .iter()
             .filter_map(|listening| listening.estimator.next_at());
         for at in nacks

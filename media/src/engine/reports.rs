@@ -63,7 +63,11 @@ impl Engine {
     /// Does what is due: retransmissions, NACKs, reports, speaker ranking, collection of peers that
     /// vanished.
     pub fn handle_timeout(&mut self, now: &Now, out: &mut dyn Transmit) {
-        while let Some(entry) = self.timers.pop_due(now.mono) {
+        // Who is due again at once waits for the next turn: one peer must not keep the thread to itself.
+        for _ in 0..self.timers.len() {
+            let Some(entry) = self.timers.pop_due(now.mono) else {
+                break;
+            };
             let current = self
                 .peers
                 .get_mut(entry.key)
