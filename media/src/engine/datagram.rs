@@ -342,7 +342,12 @@ impl Engine {
                 if let (Some(listening), Some(feedback)) =
                     (&mut peer.listening, feedback.of(compound))
                 {
+                    let before = listening.estimator.estimate();
                     listening.estimator.on_feedback(now.mono, &feedback);
+                    if listening.estimator.estimate() < before / 5 * 4 {
+                        // What is too much now fills a queue that everything else waits in.
+                        self.next_allocation = None;
+                    }
                 }
             }
             // A source that leaves is replaced or closed by signalling.
