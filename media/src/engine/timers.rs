@@ -23,11 +23,6 @@ impl Timers {
         self.heap.push(Reverse(entry));
     }
 
-    /// Entries, void ones included.
-    pub(super) fn len(&self) -> usize {
-        self.heap.len()
-    }
-
     /// The earliest entry if it is due.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<Entry> {
         if self.heap.peek()?.0.at > now {
