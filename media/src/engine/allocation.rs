@@ -206,7 +206,9 @@ impl Engine {
             };
             // What is sent while a keyframe of the lower layer is waited for may be more than the way
             // takes. If it is far more, little of it arrives, and the keyframe would queue behind it.
-            let rate = claim.current.and_then(|current| claim.rates[usize::from(current).min(2)]);
+            let rate = claim
+                .current
+                .and_then(|current| claim.rates[usize::from(current).min(2)]);
             if given < claim.current && rate.is_some_and(|rate| budget < rate / 2) {
                 video.forwarder.set_target(None);
                 video.waiting = given;
