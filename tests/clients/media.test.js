@@ -9,13 +9,9 @@ const ROOM = 'media';
 test('two browsers hear and see each other', { timeout: 120_000 }, async (t) => {
   const { chromium } = await stage(t);
   const options = { videoCaptureDefaults: { resolution: { width: 640, height: 360, frameRate: 15 } } };
-  const tabs = { ann: await chromium(ROOM, 'ann', options), bob: await chromium(ROOM, 'bob', options) };
-  for (const tab of Object.values(tabs)) {
-    await tab.run(async () => {
-      await window.room.localParticipant.setMicrophoneEnabled(true);
-      await window.room.localParticipant.setCameraEnabled(true);
-    });
-  }
+  const [ann, bob] = await Promise.all(['ann', 'bob'].map((name) => chromium(ROOM, name, options)));
+  const tabs = { ann, bob };
+  for (const tab of [ann, bob]) await tab.run(() => window.room.localParticipant.enableCameraAndMicrophone());
 
   for (const [own, other] of [['ann', 'bob'], ['bob', 'ann']]) {
     const tab = tabs[own];

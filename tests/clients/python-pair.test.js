@@ -9,10 +9,8 @@ const SAID = { ann: { hertz: 440, rgb: [200, 40, 40] }, bob: { hertz: 1000, rgb:
 
 test('two Python clients hear, see and read each other', { timeout: 120_000 }, async (t) => {
   const { python } = await stage(t);
-  const peers = {
-    ann: await python(ROOM, 'ann', { single: false }),
-    bob: await python(ROOM, 'bob', { single: true }),
-  };
+  const [ann, bob] = await Promise.all([python(ROOM, 'ann', { single: false }), python(ROOM, 'bob', { single: true })]);
+  const peers = { ann, bob };
   const sids = {};
   for (const [name, peer] of Object.entries(peers)) {
     sids[name] = {

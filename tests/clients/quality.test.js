@@ -8,8 +8,8 @@ const ROOM = 'quality';
 
 test('a viewer chooses the quality of a simulcast camera', { timeout: 120_000 }, async (t) => {
   const { chromium } = await stage(t);
-  const publisher = await chromium(ROOM, 'camera', { videoCaptureDefaults: { resolution: { width: 960, height: 540, frameRate: 15 } } });
-  const viewer = await chromium(ROOM, 'viewer');
+  const options = { videoCaptureDefaults: { resolution: { width: 960, height: 540, frameRate: 15 } } };
+  const [publisher, viewer] = await Promise.all([chromium(ROOM, 'camera', options), chromium(ROOM, 'viewer')]);
   await publisher.run(() => window.room.localParticipant.setCameraEnabled(true));
   const choose = (quality) =>
     viewer.run((quality) => {
