@@ -20,8 +20,8 @@ COPY config/hive.yaml /etc/hive/hive.yaml
 ENV HIVE__ENGINES__ASSETS=/usr/share/hive \
     HIVE__HTTP__BIND=0.0.0.0:7880
 USER hive
-# HTTP (WHIP, WHEP, events, health, metrics) and the one UDP port range of the media workers.
-EXPOSE 7880/tcp 7882/udp
+# HTTP (WHIP, WHEP, events, health, metrics) and the first media worker.
+EXPOSE 7880/tcp 3478/udp 3478/tcp
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
     CMD ["curl", "--fail", "--silent", "--output", "/dev/null", "http://127.0.0.1:7880/health"]
 ENTRYPOINT ["/usr/local/bin/hive"]

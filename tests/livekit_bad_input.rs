@@ -59,7 +59,10 @@ fn descriptions_that_cannot_be_used_send_their_client_away() {
         let leave = client.sent_away();
         assert_eq!(leave.reason(), DisconnectReason::StateMismatch, "{sdp:.40}");
     }
-    assert_eq!(counted(&server, "hive_signal_descriptions_refused_total"), 4.0);
+    assert_eq!(
+        counted(&server, "hive_signal_descriptions_refused_total"),
+        4.0
+    );
     let id = bystander.wait(|message| match message {
         signal_response::Message::Answer(answer) => Some(answer.id),
         _ => None,

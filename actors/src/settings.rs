@@ -32,6 +32,10 @@ pub struct ServiceSettings {
 pub struct MediaSettings {
     /// UDP address of the first worker; the others take the following ports (any, for port 0).
     pub bind: SocketAddr,
+    /// Whether clients without UDP are served by TCP at the same ports.
+    pub tcp: bool,
+    /// TCP connections a worker takes from one client address.
+    pub tcp_per_client: usize,
     /// Media worker threads.
     pub workers: usize,
     /// Addresses written into answers; empty takes the bound one, or the interfaces'.
@@ -48,6 +52,8 @@ impl Default for MediaSettings {
     fn default() -> Self {
         MediaSettings {
             bind: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 3478),
+            tcp: true,
+            tcp_per_client: 256,
             workers: 1,
             advertise: Vec::new(),
             idle_timeout: Duration::from_secs(20),

@@ -5,9 +5,11 @@
 //! - [`speech`]: speech whose words and word times are known.
 //! - [`link`]: a seeded model of a bad network under each peer.
 //! - [`peer`]: speakers, listeners and event followers on `webrtc`.
+//! - [`livekit`]: participants that speak LiveKit's protocol, on `str0m`.
+//! - [`video`]: synthetic pictures in simulcast, and what a receiver could show of them.
 //! - [`score`]: what was said against what was shown, spoken and forwarded.
 //! - [`server`]: the server as a process of its own.
-//! - [`demo`] and [`forward`]: the two programs.
+//! - [`demo`], [`forward`] and [`squeeze`]: the programs.
 
 pub mod audio;
 pub mod chaos;
@@ -16,8 +18,11 @@ pub mod demo;
 pub mod forward;
 pub mod http;
 pub mod link;
+pub mod livekit;
 pub mod peer;
 pub mod process;
 pub mod score;
 pub mod server;
 pub mod speech;
+pub mod squeeze;
+pub mod video;

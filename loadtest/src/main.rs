@@ -8,6 +8,7 @@ use hive_loadtest::audio::wav;
 use hive_loadtest::demo::{self, DemoOptions};
 use hive_loadtest::forward::{self, ForwardOptions};
 use hive_loadtest::speech::{CLIP_RATE, dialogue};
+use hive_loadtest::squeeze::{self, SqueezeOptions};
 use tracing_subscriber::EnvFilter;
 
 /// Simulated lossy WebRTC peers against HIVE.
@@ -32,6 +33,13 @@ enum Command {
     Demo(Box<DemoOptions>),
     /// Forwarded packets per CPU-second, delivery, latency and memory a peer.
     Forward(ForwardOptions),
+    /// Simulcast video to a subscriber whose link is cut and comes back.
+    ///
+    /// A publisher sends a microphone and a synthetic VP8 camera in three layers of 150 kbit/s, 500
+    /// kbit/s and 1.7 Mbit/s over LiveKit signalling; a subscriber behind the link model receives them,
+    /// with transport-wide feedback, NACK and PLI. Prints how fast it goes down a layer after the cut, the
+    /// longest frozen picture, how fast the top layer is back, and what became of the microphone meanwhile.
+    Simulcast(SqueezeOptions),
     /// Write the dialogue as WAV files, one a speaker, with its words and their times as JSON.
     Speech(SpeechOptions),
 }
@@ -72,7 +80,8 @@ fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
         .build()?;
     match cli.command {
         Command::Demo(options) => runtime.block_on(demo::run(&options))?,
-        Command::Forward(options) => runtime.block_on(forward::run(&options)).map(drop)?,
+        Command::Forward(options) => runtime.block_on(forward::run(&options))?,
+        Command::Simulcast(options) => runtime.block_on(squeeze::run(&options)).map(drop)?,
         Command::Speech(options) => speech(&options)?,
     }
     Ok(())

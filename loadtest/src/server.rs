@@ -244,8 +244,12 @@ fn find_binary(named: Option<&Path>) -> Result<PathBuf, StartServerError> {
 fn free_ports() -> std::io::Result<(SocketAddr, SocketAddr)> {
     let any = (Ipv4Addr::LOCALHOST, 0);
     let tcp = TcpListener::bind(any)?.local_addr()?;
-    let udp = UdpSocket::bind(any)?.local_addr()?;
-    Ok((tcp, udp))
+    // Media has its port on both; the system's pick is free for one, and nearly always for the other.
+    let mut media = UdpSocket::bind(any)?.local_addr()?;
+    while TcpListener::bind(media).is_err() {
+        media = UdpSocket::bind(any)?.local_addr()?;
+    }
+    Ok((tcp, media))
 }
 
 /// 256 random bits in hexadecimal.
@@ -282,6 +286,11 @@ fn configuration(
             "bind": media.to_string(),
             "advertise": ["127.0.0.1"],
             "max_peers": settings.max_peers,
+        },
+        // All of a run's peers may be in one room, or each in its own.
+        "rooms": {
+            "max_rooms": settings.max_peers.max(100),
+            "max_participants": settings.max_peers.max(200),
         },
         "auth": {
             "keys": { "loadtest": secret() },

@@ -2,6 +2,7 @@
 //! here. Each returns if its input is handled as it should be and panics if an invariant breaks.
 
 use std::net::SocketAddr;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -10,12 +11,18 @@ use crate::audio::EncodedFrame;
 use crate::audio::jitter::JitterConfig;
 use crate::audio::reader::SpeechDecoder;
 use crate::bwe::BandwidthEstimator;
+use crate::certificate::Certificate;
+use crate::clock::Now;
+use crate::engine::{Engine, EngineConfig, Plan, Play};
+use crate::ids::{PeerId, RoomId, TrackId};
+use crate::net::Deframer;
 use crate::rtcp::read::{RtcpItem, read_compound};
 use crate::rtcp::write::Compound;
 use crate::rtp::extension::{Extension, ExtensionIds, find};
 use crate::rtp::header::Header;
 use crate::rtp::ssrc_table::{Section, SsrcTable};
-use crate::sdp::answer::{AnswerContext, SectionAnswer, write_answer};
+use crate::sdp::answer::{AnswerContext, Preference, SectionAnswer, write_answer};
+use crate::sdp::candidates::Candidates;
 use crate::sdp::fragment::TrickleFragment;
 use crate::sdp::offer::{Direction, Offer, SectionKind};
 use crate::stun::demux::{binding_request_ufrags, classify};
@@ -40,46 +47,148 @@ pub fn stun_demux(data: &[u8]) {
     }
 }
 
-/// An offer, and the answer to it if it has one: the answer is SDP with as many sections.
-pub fn sdp_offer(text: &str) {
-    let Ok(offer) = Offer::parse_audio(text) else {
+/// A TCP stream that arrives in pieces: their number comes first, then their sizes, then the stream.
+/// Whatever the pieces are, the frames are the same, and none is longer than a datagram.
+pub fn tcp_stream(data: &[u8]) {
+    let Some((&count, rest)) = data.split_first() else {
         return;
     };
-    let _ = offer.audio_sections(Direction::sends, "sendonly");
-    let answers: Vec<SectionAnswer> = offer
-        .sections
-        .iter()
-        .map(|section| match section.kind {
-            SectionKind::Audio(_) | SectionKind::Video(_) => SectionAnswer::receive(),
-            SectionKind::Data(_) => SectionAnswer::Data,
-            SectionKind::Refused => SectionAnswer::Refuse,
-        })
-        .collect();
-    let answer = write_answer(
-        &offer,
-        &answers,
-        &AnswerContext {
+    let (sizes, stream) = rest.split_at(rest.len().min(count.into()));
+    let read = |sizes: &[u8]| {
+        let (mut deframer, mut frames, mut rest) = (Deframer::default(), Vec::new(), stream);
+        let mut sizes = sizes.iter();
+        loop {
+            let size = sizes.next().map_or(rest.len(), |&size| size.into());
+            let (mut piece, later) = rest.split_at(size.min(rest.len()));
+            loop {
+                match deframer.next(&mut piece) {
+                    Ok(Some(frame)) => {
+                        assert!((1..=crate::engine::MAX_DATAGRAM).contains(&frame.len()));
+                        frames.push(frame.to_vec());
+                    }
+                    Ok(None) => break,
+                    Err(_) => return (frames, false),
+                }
+            }
+            assert!(piece.is_empty());
+            rest = later;
+            if rest.is_empty() {
+                return (frames, true);
+            }
+        }
+    };
+    assert_eq!(read(sizes), read(&[]));
+}
+
+/// An offer, as WHIP and WHEP read it and as clients of a room make it, and the answers to it. They are
+/// SDP with as many sections, whatever was offered before.
+pub fn sdp_offer(text: &str) {
+    if let Ok(offer) = Offer::parse_audio(text) {
+        let _ = offer.audio_sections(Direction::sends, "sendonly");
+        let answers: Vec<SectionAnswer> = offer
+            .sections
+            .iter()
+            .map(|section| match section.kind {
+                SectionKind::Audio(_) | SectionKind::Video(_) => SectionAnswer::receive(),
+                SectionKind::Data(_) => SectionAnswer::Data,
+                SectionKind::Refused => SectionAnswer::Refuse,
+            })
+            .collect();
+        let context = AnswerContext {
             ice: &credentials(),
             fingerprint: "AA",
-            candidates: &[],
+            candidates: &Candidates::default(),
             cname: "hive",
             session_id: 1,
             version: 1,
-        },
-    );
+        };
+        assert_answers(&write_answer(&offer, &answers, &context), &offer);
+    }
+    if let Ok(offer) = Offer::parse(text) {
+        negotiate(&offer);
+    }
+}
+
+fn assert_answers(answer: &str, offer: &Offer) {
     let sections = answer.lines().filter(|line| line.starts_with("m=")).count();
-    assert_eq!(sections, offer.sections.len(), "{text:?}");
-    assert!(
-        answer
-            .lines()
-            .all(|line| line.as_bytes().get(1) == Some(&b'='))
-    );
+    assert_eq!(sections, offer.sections.len(), "{offer:?}");
+    let is_sdp = |line: &str| line.as_bytes().get(1) == Some(&b'=');
+    assert!(answer.lines().all(is_sdp), "{answer:?}");
+}
+
+/// Two clients of a room offer the same, again, the other way round, and in part; what one publishes
+/// the other is to receive.
+fn negotiate(offer: &Offer) {
+    let mut engine = engine();
+    let now = Now {
+        mono: Instant::now(),
+        unix: Duration::ZERO,
+    };
+    let mut turned = offer.clone();
+    turned.sections.reverse();
+    let mut part = offer.clone();
+    part.sections.truncate(offer.sections.len() / 2);
+    let mut tracks: Vec<TrackId> = Vec::new();
+    for offer in [offer, &turned, offer, &part, offer] {
+        for peer in [1, 2].map(PeerId) {
+            let msid = ("stream".to_owned(), "track".to_owned());
+            let play = |&track| Play {
+                track,
+                msid: msid.clone(),
+            };
+            let mids = offer.sections.iter().filter_map(|it| it.mid.clone());
+            let plan = Plan {
+                plays: tracks.iter().map(play).collect(),
+                receives: mids.map(|mid| (mid, Preference::default())).collect(),
+            };
+            let Ok(negotiated) = engine.negotiate(&now, RoomId(1), peer, offer, &plan) else {
+                panic!("an offer was read and not answered: {offer:?}");
+            };
+            assert_answers(&negotiated.sdp, offer);
+            let mut mids: Vec<&String> = negotiated.played.iter().map(|(mid, _)| mid).collect();
+            let count = mids.len();
+            mids.sort_unstable();
+            mids.dedup();
+            assert_eq!(mids.len(), count, "a section plays two tracks");
+            tracks.extend(negotiated.published.iter().map(|it| it.track));
+        }
+        let kept = engine.stats(now.mono).tracks;
+        assert!(kept <= 2 * offer.sections.len(), "tracks without a section");
+    }
+    // It may also be the answer to an offer of ours.
+    let plays: Vec<Play> = tracks
+        .iter()
+        .map(|&track| Play {
+            track,
+            msid: Default::default(),
+        })
+        .collect();
+    for _ in 0..2 {
+        let offered = engine.offer(&now, RoomId(1), PeerId(3), &plays, &[], false);
+        assert!(offered.is_ok());
+        assert_eq!(engine.answered(PeerId(3), offer), Ok(()));
+    }
+}
+
+fn engine() -> Engine {
+    static CERTIFICATE: OnceLock<Certificate> = OnceLock::new();
+    let certificate = CERTIFICATE.get_or_init(|| {
+        Certificate::generate().expect("the provider makes keys of the kind that we ask for")
+    });
+    let config = EngineConfig {
+        candidates: Candidates::default(),
+        idle_timeout: Duration::from_secs(30),
+        max_peers: 3,
+        prominent_speakers: 10,
+        seed: [7; 32],
+    };
+    Engine::new(config, certificate).expect("our own certificate serves DTLS")
 }
 
 /// A trickled fragment.
 pub fn sdp_fragment(text: &str) {
     if let Ok(fragment) = TrickleFragment::parse(text) {
-        let answer = fragment.write_restart(&credentials(), &[]);
+        let answer = fragment.write_restart(&credentials(), &Candidates::default());
         assert!(
             answer
                 .lines()
@@ -125,6 +234,7 @@ pub fn rtp_packet(data: &[u8]) {
         extensions: publisher,
         payload_types: vec![111],
         rids: vec!["h".into()],
+        video: true,
         ssrcs: Vec::new(),
     }]);
     let _ = table.resolve(data, &header);
@@ -194,7 +304,8 @@ mod tests {
     use rand::{Rng, SeedableRng};
 
     use super::*;
-    use crate::testing::{Client, Offering};
+    use crate::testing::description::{self, Codecs, Kind};
+    use crate::testing::{Client, Member, Offering};
 
     /// Feeds `target` with seeds that were mutated: bytes changed, cut, doubled, spliced.
     fn mutate(seeds: &[Vec<u8>], rounds: usize, target: impl Fn(&[u8])) {
@@ -227,7 +338,14 @@ mod tests {
         let client = Client::new("192.0.2.1:1", Offering::PUBLISH);
         let offer = client.offer().into_bytes();
         let chromium = crate::sdp::offer::tests::CHROMIUM.as_bytes().to_vec();
-        mutate(&[offer, chromium], 3000, |data| {
+        let mut member = Member::viewer(2, 2);
+        member.section(Kind::Data, "sendrecv");
+        member.speak(7, 30).film(8, &[1, 2, 3], Instant::now());
+        let transport = ("EsAw", client.fingerprint());
+        let client_of_a_room =
+            description::write(&member.sections, &Codecs::default(), transport, "actpass");
+        let seeds = [offer, chromium, client_of_a_room.into_bytes()];
+        mutate(&seeds, 3000, |data| {
             if let Ok(text) = std::str::from_utf8(data) {
                 sdp_offer(text);
             }
@@ -244,6 +362,8 @@ mod tests {
         client.server_pwd = credentials().pwd;
         client.check(true);
         mutate(&[client.outbox.pop_back().unwrap()], 10_000, stun_demux);
+        let stream = b"\x05\x01\x02\0\x09\x03\0\x03one\0\0\0\x02ab\0\x01x";
+        mutate(&[stream.to_vec()], 10_000, tcp_stream);
         let one_byte = [
             0xB1, 0xEF, 0, 1, 0, 0, 3, 0xC0, 0, 0, 0, 9, 0, 0, 0, 7, 0xBE, 0xDE, 0, 2, 0x10, 0x85,
             0x40, b'0', 0xA0, b'h', 0, 0, 1, 2, 3, 1,

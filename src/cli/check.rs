@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Write as _,
-    net::{SocketAddr, UdpSocket},
+    net::{SocketAddr, TcpListener, UdpSocket},
     process::ExitCode,
 };
 
@@ -177,6 +177,12 @@ fn ports(config: &Config) -> Vec<Line> {
             what: "media.bind (UDP)",
             outcome,
         });
+        if config.media.tcp {
+            lines.push(Line {
+                what: "media.bind (TCP)",
+                outcome: media_tcp(address),
+            });
+        }
     }
     lines.extend(turn(config));
     lines
@@ -199,6 +205,17 @@ fn turn(config: &Config) -> Option<Line> {
         what: "turn",
         outcome,
     })
+}
+
+/// Whether clients without UDP can be served at a worker's address.
+fn media_tcp(address: SocketAddr) -> Outcome {
+    match TcpListener::bind(address) {
+        Ok(_) => Outcome::Good(format!("{address} is free")),
+        Err(error) => Outcome::Bad(format!(
+            "cannot listen on TCP {address} ({error}); stop what has it (`ss -ltnp`), change `media.bind`, or set \
+             `media.tcp` to false if every client has UDP"
+        )),
+    }
 }
 
 fn worker_address(first: SocketAddr, worker: usize) -> SocketAddr {
@@ -271,10 +288,11 @@ mod tests {
     #[test]
     fn a_taken_port_is_found_with_the_key_to_change() {
         let taken = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-        let taken_tcp = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let taken_tcp = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let mut config = Config::default();
         config.media.bind = taken.local_addr().expect("bound");
         config.http.bind = taken_tcp.local_addr().expect("bound");
+        config.media.tcp = false;
         config.turn.enabled = true;
         config.turn.bind = config.media.bind;
         let lines = ports(&config);
@@ -288,6 +306,20 @@ mod tests {
                 "{line:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_port_that_is_free_on_udp_alone_is_found_too() {
+        let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let mut config = Config::default();
+        config.http.bind = "127.0.0.1:0".parse().expect("an address");
+        config.media.bind = taken.local_addr().expect("bound");
+        let lines = ports(&config);
+        assert_eq!(lines.len(), 3);
+        assert!(
+            matches!(&lines[2].outcome, Outcome::Bad(advice) if advice.contains("`media.tcp`")),
+            "{lines:?}"
+        );
     }
 
     #[test]

@@ -45,6 +45,7 @@ impl Config {
             ("http.signal.burst", self.http.signal.burst as usize),
             ("http.signal.queue", self.http.signal.queue),
             ("media.workers", self.media.workers),
+            ("media.tcp_per_client", self.media.tcp_per_client),
             ("media.max_peers", self.media.max_peers),
             ("rooms.max_rooms", self.rooms.max_rooms),
             ("rooms.max_participants", self.rooms.max_participants),
@@ -62,6 +63,15 @@ impl Config {
             if value.is_zero() {
                 complain(path, "must be longer than nothing".to_owned());
             }
+        }
+        let (http, media) = (self.http.bind, self.media.bind.ip());
+        let same_host = http.ip() == media || http.ip().is_unspecified() || media.is_unspecified();
+        if self.media.tcp && same_host && self.media_ports().contains(&http.port()) {
+            complain(
+                "media.bind",
+                "http.bind has this TCP port; take another one, or set media.tcp to false if every client has UDP"
+                    .to_owned(),
+            );
         }
         if self.http.header_timeout < Duration::from_secs(1) {
             complain(
@@ -307,6 +317,20 @@ mod tests {
                 "{path} is not in {paths:?}"
             );
         }
+    }
+
+    #[test]
+    fn http_and_media_share_no_tcp_port() {
+        let mut config = Config::default();
+        config.http.bind.set_port(3479);
+        config.media.workers = 2;
+        assert_eq!(paths(&config), ["media.bind"]);
+        config.media.tcp = false;
+        assert_eq!(config.complaints(), vec![]);
+        config.media.tcp = true;
+        config.http.bind = "127.0.0.1:3479".parse().expect("an address");
+        config.media.bind = "203.0.113.1:3478".parse().expect("an address");
+        assert_eq!(config.complaints(), vec![]);
     }
 
     #[test]

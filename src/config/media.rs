@@ -14,6 +14,10 @@ use serde::{Deserialize, Serialize};
 pub struct Media {
     /// UDP address of the first worker; worker n listens n ports above it. Port 0 takes free ports.
     pub bind: SocketAddr,
+    /// Whether clients that have no UDP may come by TCP, at the same address and port.
+    pub tcp: bool,
+    /// TCP connections a worker takes from one client address.
+    pub tcp_per_client: usize,
     /// Media threads, each with its own socket.
     pub workers: usize,
     /// Addresses told to clients; empty is the bound one, or every interface's.
@@ -31,6 +35,8 @@ impl Default for Media {
     fn default() -> Self {
         let MediaSettings {
             bind,
+            tcp,
+            tcp_per_client,
             workers,
             advertise,
             idle_timeout,
@@ -39,6 +45,8 @@ impl Default for Media {
         } = MediaSettings::default();
         Self {
             bind,
+            tcp,
+            tcp_per_client,
             workers,
             advertise,
             idle_timeout,

@@ -40,6 +40,8 @@ impl From<&Config> for ServiceSettings {
 fn media(media: &Media) -> MediaSettings {
     MediaSettings {
         bind: media.bind,
+        tcp: media.tcp,
+        tcp_per_client: media.tcp_per_client,
         workers: media.workers,
         advertise: media.advertise.clone(),
         idle_timeout: media.idle_timeout,

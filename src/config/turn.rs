@@ -108,7 +108,7 @@ impl Config {
             (
                 turn.enabled && self.media_ports().contains(&turn.bind.port()),
                 "turn.bind",
-                "a media worker has this UDP port (media.bind and one above for each worker); take another one",
+                "a media worker has this port (media.bind and one above for each worker); take another one",
             ),
             (
                 turn.enabled && turn.bind.port() != 0 && turn.bind.port() == self.http.bind.port(),
@@ -207,8 +207,8 @@ impl Config {
             .collect()
     }
 
-    /// The UDP ports that the media workers will take; none if the system picks them.
-    fn media_ports(&self) -> BTreeSet<u16> {
+    /// The ports that the media workers will take; none if the system picks them.
+    pub(super) fn media_ports(&self) -> BTreeSet<u16> {
         let first = self.media.bind.port();
         (0..u16::try_from(self.media.workers).unwrap_or(u16::MAX))
             .take_while(|_| first != 0)

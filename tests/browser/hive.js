@@ -19,6 +19,20 @@ export async function freeTcpPort() {
   return port;
 }
 
+/** A port that is free on TCP and on UDP. */
+async function freeMediaPort() {
+  for (;;) {
+    const port = await freeTcpPort();
+    const socket = createSocket('udp4');
+    const free = await new Promise((resolve) => {
+      socket.once('error', () => resolve(false));
+      socket.bind(port, '127.0.0.1', () => resolve(true));
+    });
+    await new Promise((resolve) => socket.close(resolve));
+    if (free) return port;
+  }
+}
+
 export async function freeUdpPort() {
   const socket = createSocket('udp4').bind(0, '127.0.0.1');
   await new Promise((resolve) => socket.once('listening', resolve));
@@ -34,7 +48,7 @@ export async function freeUdpPort() {
 export async function startHive(extra = [], settings = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'hive-browser-'));
   const httpPort = await freeTcpPort();
-  const mediaPort = await freeUdpPort();
+  const mediaPort = await freeMediaPort();
   const base = `http://127.0.0.1:${httpPort}`;
   const config = join(directory, 'hive.yaml');
   writeFileSync(

@@ -19,13 +19,10 @@ use hive_loadtest::speech::flite::{self, Voice};
 /// A link like that of the demo, with half its delay so that tests take less time.
 pub(crate) const LINK: LinkSettings = LinkSettings {
     loss: 0.02,
-    burst: 1.0,
     delay_ms: 30.0,
     jitter_ms: 15.0,
-    reorder: 0.0,
-    duplicate: 0.0,
-    corrupt: 0.0,
     seed: 5,
+    ..LinkSettings::ideal()
 };
 
 /// Where the engines' models are.

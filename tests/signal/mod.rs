@@ -79,10 +79,7 @@ impl Signal {
     }
 
     /// The first message from now on of which `pick` makes something.
-    pub(crate) fn wait<T>(
-        &mut self,
-        pick: impl Fn(signal_response::Message) -> Option<T>,
-    ) -> T {
+    pub(crate) fn wait<T>(&mut self, pick: impl Fn(signal_response::Message) -> Option<T>) -> T {
         loop {
             match self.read() {
                 Some(message) => {

@@ -180,6 +180,8 @@ fn workers(
             };
             let config = WorkerConfig {
                 bind: SocketAddr::new(settings.bind.ip(), port),
+                tcp: settings.tcp,
+                tcp_per_client: settings.tcp_per_client,
                 advertise: settings.advertise.clone(),
                 idle_timeout: settings.idle_timeout,
                 max_peers: settings.max_peers,

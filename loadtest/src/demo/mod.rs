@@ -2,7 +2,7 @@
 
 mod live;
 mod meeting_run;
-mod options;
+pub(crate) mod options;
 mod run;
 pub mod vtt;
 

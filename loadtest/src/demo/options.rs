@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use crate::link::LinkSettings;
+use crate::link::{LinkSettings, RateSchedule};
 
 /// Options of `hive-loadtest demo`; they are repeated in `report.json`.
 #[derive(Debug, Clone, Args, Serialize)]
@@ -41,6 +41,13 @@ pub struct DemoOptions {
     /// Share of packets that arrive cut short or with a byte changed.
     #[arg(long, default_value_t = 0.0, value_name = "SHARE", value_parser = share)]
     pub corrupt: f64,
+    /// Capacity of each link each way, bits a second: 3M, 300k, or a schedule such as
+    /// 3M@0s,300k@20s,3M@40s. Without it links have no limit.
+    #[arg(long, value_name = "RATE")]
+    pub rate: Option<RateSchedule>,
+    /// Longest that a packet waits at a link's limited rate before it is dropped, ms.
+    #[arg(long, default_value_t = 300.0, value_name = "MS", value_parser = milliseconds)]
+    pub queue: f64,
     /// Seed of links, room tone and chaos: the same seed, the same dice.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -81,6 +88,9 @@ impl DemoOptions {
             reorder: self.reorder,
             duplicate: self.duplicate,
             corrupt: self.corrupt,
+            rate_up: self.rate,
+            rate_down: self.rate,
+            queue_ms: self.queue,
             seed: self.seed,
         }
     }
@@ -102,7 +112,7 @@ fn number(text: &str) -> Result<f64, String> {
     }
 }
 
-fn share(text: &str) -> Result<f64, String> {
+pub(crate) fn share(text: &str) -> Result<f64, String> {
     let value = number(text)?;
     if (0.0..=0.9).contains(&value) {
         Ok(value)
@@ -120,7 +130,7 @@ fn burst(text: &str) -> Result<f64, String> {
     }
 }
 
-fn milliseconds(text: &str) -> Result<f64, String> {
+pub(crate) fn milliseconds(text: &str) -> Result<f64, String> {
     let value = number(text)?;
     if (0.0..=5000.0).contains(&value) {
         Ok(value)

@@ -19,9 +19,12 @@ use tokio::net::UdpSocket;
 use tokio::time::MissedTickBehavior;
 
 use crate::http::HttpError;
+use crate::link::trace::rtp_id;
+use crate::livekit::LivekitError;
 use crate::peer::{Role, Signalling};
 
 use super::measure::Measure;
+use super::turns::Turns;
 
 /// Why a client dropped out.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +41,9 @@ pub enum ClientError {
     /// The answer or a candidate was not understood.
     #[error("the server's answer is not understood: {0}")]
     Answer(String),
+    /// A participant over LiveKit's protocol failed.
+    #[error(transparent)]
+    Livekit(#[from] LivekitError),
     /// The connection died.
     #[error("a client lost its connection")]
     Lost,
@@ -46,10 +52,14 @@ pub enum ClientError {
 /// What a client does.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Task {
-    /// Send packets of so many bytes, so many a second.
-    Speak { bytes: usize, pps: u16 },
-    /// Receive.
-    Listen,
+    /// Send packets of so many bytes, so many a second, whenever it is one's turn.
+    Speak {
+        bytes: usize,
+        pps: u16,
+        turns: Turns,
+    },
+    /// Receive in so many sections. Who does not decrypt only counts what comes by its header.
+    Listen { sections: u16, decrypt: bool },
 }
 
 /// One peer, from offer to the end of the run.
@@ -60,6 +70,7 @@ pub(super) async fn run(
     task: Task,
     measure: Arc<Measure>,
 ) -> Result<(), ClientError> {
+    let asked = Instant::now();
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let local = socket.local_addr()?;
     let mut rtc = RtcConfig::new()
@@ -72,10 +83,15 @@ pub(super) async fn run(
     rtc.add_local_candidate(candidate);
     let (direction, role, path) = match task {
         Task::Speak { .. } => (Direction::SendOnly, Role::Speaker, format!("/whip/{room}")),
-        Task::Listen => (Direction::RecvOnly, Role::Listener, format!("/whep/{room}")),
+        Task::Listen { .. } => (Direction::RecvOnly, Role::Listener, format!("/whep/{room}")),
     };
     let mut change = rtc.sdp_api();
     let mid = change.add_media(MediaKind::Audio, direction, None, None, None);
+    if let Task::Listen { sections, .. } = task {
+        for _ in 1..sections {
+            change.add_media(MediaKind::Audio, direction, None, None, None);
+        }
+    }
     let (offer, pending) = change
         .apply()
         .ok_or_else(|| ClientError::Answer("there was nothing to offer".to_owned()))?;
@@ -93,8 +109,11 @@ pub(super) async fn run(
         local,
         mid,
         measure,
+        asked,
+        heard: false,
         connected: false,
         seq: 0,
+        timestamp: 0,
     };
     peer.drive(task).await?;
     signalling.close(&session, &token).await?;
@@ -107,16 +126,22 @@ struct Peer {
     local: SocketAddr,
     mid: Mid,
     measure: Arc<Measure>,
+    /// When it asked to join.
+    asked: Instant,
+    /// Whether any packet came yet.
+    heard: bool,
     connected: bool,
     seq: u64,
+    timestamp: u32,
 }
 
 impl Peer {
     async fn drive(&mut self, task: Task) -> Result<(), ClientError> {
-        let (pps, bytes) = match task {
-            Task::Speak { bytes, pps } => (Some(pps), bytes),
-            Task::Listen => (None, 0),
+        let (pps, bytes, mut turns) = match task {
+            Task::Speak { bytes, pps, turns } => (Some(pps), bytes, turns),
+            Task::Listen { .. } => (None, 0, Turns::always()),
         };
+        let decrypt = !matches!(task, Task::Listen { decrypt: false, .. });
         let period = Duration::from_secs_f64(1.0 / f64::from(pps.unwrap_or(1)));
         let mut ticks = tokio::time::interval(period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
@@ -130,15 +155,18 @@ impl Peer {
             // A stop is noticed within half a second.
             let wake = timeout.min(Instant::now() + Duration::from_millis(500));
             tokio::select! {
-                received = self.socket.recv_from(&mut buffer) => {
-                    let (length, source) = received?;
-                    self.take(&buffer[..length], source)?;
+                readable = self.socket.readable() => {
+                    readable?;
+                    self.read(&mut buffer, decrypt)?;
                 }
                 () = tokio::time::sleep_until(wake.into()) => {
                     self.rtc.handle_input(Input::Timeout(Instant::now()))?;
                 }
                 _ = ticks.tick(), if pps.is_some() && self.connected => {
-                    self.send(&mut payload)?;
+                    self.timestamp = self.timestamp.wrapping_add(960);
+                    if turns.sends(Duration::from_micros(self.measure.now_us())) {
+                        self.send(&mut payload)?;
+                    }
                 }
             }
         }
@@ -162,6 +190,7 @@ impl Peer {
                     self.measure.connected.fetch_add(1, Ordering::Relaxed);
                 }
                 Output::Event(Event::RtpPacket(packet)) => {
+                    self.hear();
                     if let Some(stamp) = packet.payload.first_chunk() {
                         let now = self.measure.now_us();
                         self.measure.received(u64::from_be_bytes(*stamp), now);
@@ -169,6 +198,29 @@ impl Peer {
                 }
                 Output::Event(_) => {}
             }
+        }
+    }
+
+    fn hear(&mut self) {
+        if !self.heard {
+            self.heard = true;
+            self.measure.joined(self.asked);
+        }
+    }
+
+    /// Take everything that the socket has, or up to the first packet that the stack has to answer.
+    fn read(&mut self, buffer: &mut [u8], decrypt: bool) -> Result<(), ClientError> {
+        loop {
+            let (length, source) = match self.socket.try_recv_from(buffer) {
+                Ok(received) => received,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error.into()),
+            };
+            if decrypt || rtp_id(&buffer[..length]).is_none() {
+                return self.take(&buffer[..length], source);
+            }
+            self.hear();
+            self.measure.counted();
         }
     }
 
@@ -200,7 +252,7 @@ impl Peer {
         payload[..8].copy_from_slice(&stamp.to_be_bytes());
         let mut api = self.rtc.direct_api();
         if let Some(stream) = api.stream_tx_by_mid(self.mid, None) {
-            let timestamp = (self.seq * 960) as u32;
+            let timestamp = self.timestamp;
             stream.write_rtp(RtpWrite::new(
                 pt,
                 SeqNo::from(self.seq),

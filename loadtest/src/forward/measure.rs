@@ -5,6 +5,8 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
+use crate::score::summary::Summary;
+
 /// Buckets of the latency histogram: 10 µs wide, up to 1 s.
 const BUCKETS: usize = 100_000;
 
@@ -21,6 +23,7 @@ pub(super) struct Measure {
     sent: AtomicU64,
     received: AtomicU64,
     latencies: Mutex<Vec<u32>>,
+    joins_ms: Mutex<Vec<f64>>,
 }
 
 /// The figures of a window.
@@ -42,6 +45,42 @@ impl Measure {
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
             latencies: Mutex::new(vec![0; BUCKETS]),
+            joins_ms: Mutex::default(),
+        }
+    }
+
+    /// When the run began: what stamps count from.
+    pub(super) fn origin(&self) -> Instant {
+        self.origin
+    }
+
+    /// A listener asked to join at a moment, and hears or sees something now.
+    pub(super) fn joined(&self, asked: Instant) {
+        let ms = asked.elapsed().as_secs_f64() * 1000.0;
+        self.joins_ms.lock().push(ms);
+    }
+
+    /// Times from request to first packet, ms.
+    pub(super) fn joins_ms(&self) -> Summary {
+        Summary::of(self.joins_ms.lock().iter().copied())
+    }
+
+    /// A packet came that does not say when it was sent.
+    pub(super) fn counted(&self) {
+        if self.counts(self.now_us()) {
+            self.received.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether what was sent at a moment counts.
+    pub(super) fn counts(&self, sent_us: u64) -> bool {
+        matches!(*self.window.lock(), Some((from, to)) if (from..to).contains(&sent_us))
+    }
+
+    /// A packet of the window came.
+    pub(super) fn arrived(&self, sent_us: u64) {
+        if self.counts(sent_us) {
+            self.received.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -54,10 +93,6 @@ impl Measure {
     pub(super) fn open_window(&self, length_us: u64) {
         let from = self.now_us();
         *self.window.lock() = Some((from, from + length_us));
-    }
-
-    fn counts(&self, sent_us: u64) -> bool {
-        matches!(*self.window.lock(), Some((from, to)) if (from..to).contains(&sent_us))
     }
 
     pub(super) fn sent(&self, at_us: u64) {

@@ -1,9 +1,17 @@
-//! The forwarding benchmark: many rooms with one speaker and many listeners each.
+//! The forwarding benchmark: rooms of speakers and listeners, or of cameras and subscribers.
 
+mod bench;
 mod client;
 mod measure;
 mod options;
 mod run;
+mod sound;
+mod subscriber;
+mod turns;
+mod video;
 
-pub use options::ForwardOptions;
-pub use run::{ForwardError, run};
+pub use bench::ForwardError;
+pub use options::{Case, ForwardOptions};
+pub use run::run;
+pub use sound::SoundReport;
+pub use video::VideoReport;

@@ -2,25 +2,47 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Case {
+    /// Rooms of one speaker each, who never pauses.
+    Audio,
+    /// A room of 500 listeners and 10 speakers. They take turns; who does not talk sends comfort noise.
+    Crowd,
+    /// Rooms of one camera in three layers each, and subscribers over LiveKit who want different ones.
+    Video,
+}
 
 /// Options of `hive-loadtest forward`; they are repeated in its report.
 #[derive(Debug, Clone, Args, Serialize)]
 pub struct ForwardOptions {
-    /// Rooms, each with one speaker.
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=500))]
-    pub rooms: u16,
-    /// Listeners a room.
-    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u16).range(1..=500))]
-    pub listeners: u16,
+    /// What is measured.
+    #[arg(long, value_enum, default_value = "audio")]
+    pub case: Case,
+    /// Rooms [default: 10 for audio, 1 for crowd, 4 for video].
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=500))]
+    pub rooms: Option<u16>,
+    /// Listeners, or subscribers, a room [default: 9, or 500 for crowd].
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub listeners: Option<u16>,
+    /// Speakers a room, each in a section of its own for every listener [default: 1, or 10 for crowd].
+    /// A video room has one camera.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=32))]
+    pub speakers: Option<u16>,
+    /// Speakers of a crowd who talk at a time.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=32))]
+    pub talking: u16,
     /// Seconds measured, after everybody is connected and warm.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=3600))]
     pub seconds: u16,
-    /// Packets a second that a speaker sends.
+    /// Packets a second that a speaker sends while talking.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub pps: u16,
-    /// Bytes of payload a packet.
+    /// Bytes of payload a packet of audio.
     #[arg(long, default_value_t = 160, value_parser = clap::value_parser!(u16).range(16..=1100))]
     pub bytes: u16,
     /// Where the figures go as JSON instead of DIR/report.json.
@@ -37,4 +59,37 @@ pub struct ForwardOptions {
     #[arg(long, default_value = ".deps", value_name = "DIR")]
     #[serde(skip)]
     pub assets: PathBuf,
+}
+
+impl ForwardOptions {
+    /// Rooms.
+    pub fn rooms(&self) -> u16 {
+        self.rooms.unwrap_or(match self.case {
+            Case::Audio => 10,
+            Case::Crowd => 1,
+            Case::Video => 4,
+        })
+    }
+
+    /// Listeners a room.
+    pub fn listeners(&self) -> u16 {
+        self.listeners.unwrap_or(match self.case {
+            Case::Crowd => 500,
+            Case::Audio | Case::Video => 9,
+        })
+    }
+
+    /// Speakers a room.
+    pub fn speakers(&self) -> u16 {
+        match self.case {
+            Case::Video => 1,
+            Case::Audio => self.speakers.unwrap_or(1),
+            Case::Crowd => self.speakers.unwrap_or(10),
+        }
+    }
+
+    /// Everybody.
+    pub fn peers(&self) -> u64 {
+        u64::from(self.rooms()) * (u64::from(self.speakers()) + u64::from(self.listeners()))
+    }
 }

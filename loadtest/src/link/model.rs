@@ -7,6 +7,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use super::loss::GilbertElliott;
+use super::rate::{Bottleneck, RateSchedule};
 use super::settings::LinkSettings;
 
 /// A direction of a link, holding the packets on their way.
@@ -18,6 +19,7 @@ pub struct LinkModel<T> {
     settings: LinkSettings,
     rng: SmallRng,
     loss: GilbertElliott,
+    bottleneck: Option<Bottleneck>,
     /// Packets on their way by the time they leave; the counter keeps equal times in order.
     on_the_way: BTreeMap<(Instant, u64), T>,
     counter: u64,
@@ -34,11 +36,12 @@ pub enum Fate {
 }
 
 impl<T: Clone> LinkModel<T> {
-    /// An empty link.
+    /// An empty link without a limit to its rate.
     pub fn new(settings: LinkSettings) -> Self {
         Self {
             rng: SmallRng::seed_from_u64(settings.seed),
             loss: GilbertElliott::new(settings.loss, settings.burst),
+            bottleneck: None,
             settings,
             on_the_way: BTreeMap::new(),
             counter: 0,
@@ -46,8 +49,22 @@ impl<T: Clone> LinkModel<T> {
         }
     }
 
-    /// A packet enters the link.
-    pub fn offer(&mut self, now: Instant, packet: T) -> Fate {
+    /// The same link behind a bottleneck, if there is a schedule of its rate.
+    pub fn limited(mut self, rate: Option<RateSchedule>) -> Self {
+        let queue = self.settings.queue();
+        self.bottleneck = rate.map(|rate| Bottleneck::new(rate, queue));
+        self
+    }
+
+    /// The schedule of the rate begins at `origin`, and not at the first packet.
+    pub fn start_schedule(&mut self, origin: Instant) {
+        if let Some(bottleneck) = &mut self.bottleneck {
+            bottleneck.start(origin);
+        }
+    }
+
+    /// A packet of so many bytes enters the link.
+    pub fn offer(&mut self, now: Instant, bytes: usize, packet: T) -> Fate {
         // Every packet draws the same number of dice, so that a seed means one fate a packet.
         let lost = self.loss.lose(&mut self.rng);
         let jitter: f64 = self.rng.random_range(-1.0..=1.0);
@@ -57,6 +74,13 @@ impl<T: Clone> LinkModel<T> {
         if lost {
             return Fate::Lost;
         }
+        let now = match &mut self.bottleneck {
+            None => now,
+            Some(bottleneck) => match bottleneck.pass(now, bytes) {
+                None => return Fate::Lost,
+                Some(passed) => passed,
+            },
+        };
         let delay_ms = (self.settings.delay_ms + jitter * self.settings.jitter_ms).max(0.0);
         let mut at = now + Duration::from_secs_f64(delay_ms / 1000.0);
         if let Some(latest) = self.latest {
@@ -112,7 +136,7 @@ mod tests {
         let sent = |n: usize| start + Duration::from_millis(20) * n as u32;
         let mut link = LinkModel::new(settings);
         for n in 0..packets {
-            link.offer(sent(n), n);
+            link.offer(sent(n), 200, n);
         }
         let mut arrived = Vec::new();
         while let Some(at) = link.next_at() {
@@ -170,6 +194,24 @@ mod tests {
         );
         let twice = arrived.len() - distinct.len();
         assert!((800..1_000).contains(&twice), "{twice}");
+    }
+
+    #[test]
+    fn a_narrow_link_spaces_packets_out_and_drops_what_waits_too_long() {
+        let narrow = LinkSettings {
+            queue_ms: 50.0,
+            ..LinkSettings::ideal()
+        };
+        // 1000 bytes take 10 ms.
+        let rate = Some("800k".parse().unwrap());
+        let mut link = LinkModel::new(narrow).limited(rate);
+        let start = Instant::now();
+        let fates = (0..10)
+            .map(|n| link.offer(start, 1000, n))
+            .collect::<Vec<_>>();
+        let at = |n: u64| Fate::Arrives(start + Duration::from_millis(10 * n));
+        assert_eq!(fates[..6], [at(1), at(2), at(3), at(4), at(5), at(6)]);
+        assert!(fates[6..].iter().all(|fate| *fate == Fate::Lost));
     }
 
     #[test]

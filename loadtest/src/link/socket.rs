@@ -28,6 +28,9 @@ const RECEIVE_QUEUE: usize = 4096;
 /// Largest datagram that crosses the link.
 const LARGEST: usize = 2048;
 
+/// What IPv4 and UDP add to a datagram on a wire of limited rate, bytes.
+const HEADERS: usize = 28;
+
 /// A datagram on its way.
 #[derive(Debug, Clone)]
 struct Datagram {
@@ -35,6 +38,8 @@ struct Datagram {
     /// Destination on the way up, source on the way down.
     far_end: SocketAddr,
     entered: Instant,
+    /// When it came out of the link; when it entered, while it is on its way.
+    left: Instant,
     /// A broken one is no packet to anyone who counts them.
     broken: bool,
 }
@@ -64,13 +69,14 @@ impl Shared {
             bytes: struck.unwrap_or_else(|| Bytes::copy_from_slice(bytes)),
             far_end,
             entered,
+            left: entered,
         }
     }
 }
 
 /// The wrapped socket; a task of its own moves datagrams when their time has come.
 #[derive(Debug)]
-pub(super) struct LinkSocket {
+pub struct LinkSocket {
     shared: Arc<Shared>,
     local_addr: SocketAddr,
     pump: AbortHandle,
@@ -78,7 +84,11 @@ pub(super) struct LinkSocket {
 
 impl LinkSocket {
     /// Put a bound socket behind a link. Called inside a tokio runtime.
-    pub(super) fn new(
+    ///
+    /// # Errors
+    ///
+    /// The system refuses to use the socket without blocking.
+    pub fn new(
         socket: std::net::UdpSocket,
         settings: LinkSettings,
         traces: Arc<Mutex<LinkTraces>>,
@@ -89,8 +99,8 @@ impl LinkSocket {
         // Turns the kernel's receive timestamps on, and coalescing of datagrams.
         let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
         let shared = Arc::new(Shared {
-            up: Mutex::new(LinkModel::new(settings.reseeded(1))),
-            down: Mutex::new(LinkModel::new(settings.reseeded(2))),
+            up: Mutex::new(LinkModel::new(settings.reseeded(1)).limited(settings.rate_up)),
+            down: Mutex::new(LinkModel::new(settings.reseeded(2)).limited(settings.rate_down)),
             damage: Mutex::new(Damage::new(settings.corrupt, settings.reseeded(3).seed)),
             arrived: Mutex::default(),
             traces,
@@ -102,6 +112,43 @@ impl LinkSocket {
             local_addr,
             pump,
         })
+    }
+
+    /// Where the socket is bound.
+    pub fn address(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// The schedules of the link's rates begin at `origin`, and not at their first datagrams.
+    pub fn start_schedule(&self, origin: Instant) {
+        self.shared.up.lock().start_schedule(origin);
+        self.shared.down.lock().start_schedule(origin);
+    }
+
+    /// Send a datagram over the link.
+    pub fn send(&self, bytes: &[u8], to: SocketAddr) {
+        let now = Instant::now();
+        let datagram = self.shared.datagram(bytes, to, now);
+        let (broken, length) = (datagram.broken, bytes.len() + HEADERS);
+        if self.shared.up.lock().offer(now, length, datagram) == Fate::Lost || broken {
+            record(&mut self.shared.traces.lock().up, bytes, now, None);
+        }
+        self.shared.sent.notify_one();
+    }
+
+    /// The next datagram that came over the link, where from and when; cancel-safe.
+    pub async fn receive(&self) -> (Bytes, SocketAddr, Instant) {
+        std::future::poll_fn(|cx| {
+            let mut arrived = self.shared.arrived.lock();
+            match arrived.queue.pop_front() {
+                Some(datagram) => Poll::Ready((datagram.bytes, datagram.far_end, datagram.left)),
+                None => {
+                    arrived.reader = Some(cx.waker().clone());
+                    Poll::Pending
+                }
+            }
+        })
+        .await
     }
 }
 
@@ -117,21 +164,8 @@ impl AsyncUdpSocket for LinkSocket {
     }
 
     fn poll_send(&self, _: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
-        let now = Instant::now();
         // One segment a call: max_gso_segments stays 1.
-        let datagram = self
-            .shared
-            .datagram(transmit.contents, transmit.destination, now);
-        let broken = datagram.broken;
-        if self.shared.up.lock().offer(now, datagram) == Fate::Lost || broken {
-            record(
-                &mut self.shared.traces.lock().up,
-                transmit.contents,
-                now,
-                None,
-            );
-        }
-        self.shared.sent.notify_one();
+        self.send(transmit.contents, transmit.destination);
         Poll::Ready(Ok(transmit.contents.len()))
     }
 
@@ -242,7 +276,8 @@ fn received_at(meta: &RecvMeta) -> Instant {
 fn enter_downlink(shared: &Shared, bytes: &[u8], from: SocketAddr, entered: Instant) {
     let datagram = shared.datagram(bytes, from, entered);
     let broken = datagram.broken;
-    if shared.down.lock().offer(entered, datagram) == Fate::Lost || broken {
+    let length = bytes.len() + HEADERS;
+    if shared.down.lock().offer(entered, length, datagram) == Fate::Lost || broken {
         record(&mut shared.traces.lock().down, bytes, entered, None);
     }
 }
@@ -251,8 +286,11 @@ fn leave_downlink(shared: &Shared, now: Instant) {
     let mut down = shared.down.lock();
     let mut arrived = shared.arrived.lock();
     let mut any = false;
-    while let Some(datagram) = down.poll(now) {
+    while let Some(due) = down.next_at()
+        && let Some(mut datagram) = down.poll(now)
+    {
         record_left(&mut shared.traces.lock().down, &datagram, now);
+        datagram.left = due;
         if arrived.queue.len() == RECEIVE_QUEUE {
             arrived.queue.pop_front();
         }

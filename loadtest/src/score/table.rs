@@ -14,7 +14,8 @@ pub struct Row {
 }
 
 impl Row {
-    fn told(figure: &'static str, value: String) -> Self {
+    /// A figure without a target.
+    pub(crate) fn told(figure: &'static str, value: String) -> Self {
         Self {
             figure,
             value,
@@ -23,7 +24,8 @@ impl Row {
         }
     }
 
-    fn judged(figure: &'static str, value: String, target: &str, met: bool) -> Self {
+    /// A figure and whether it meets its target.
+    pub(crate) fn judged(figure: &'static str, value: String, target: &str, met: bool) -> Self {
         Self {
             figure,
             value,

@@ -182,7 +182,7 @@ impl Engine {
                 local,
                 former: None,
                 remote_ufrag: remote_ufrag.to_owned(),
-                addresses: Vec::new(),
+                paths: Vec::new(),
                 selected: None,
                 nominated: false,
             },
@@ -317,6 +317,7 @@ pub(super) fn table_section(section: &crate::sdp::offer::Section) -> ssrc_table:
         mid: section.mid.as_deref().map(Box::from),
         extensions: section.extensions,
         rids: section.rids.clone(),
+        video: section.kind.is_video(),
         payload_types: match &section.kind {
             _ if !section.direction.sends() => Vec::new(),
             SectionKind::Audio(opus) => [Some(opus.payload_type), opus.red]

@@ -1,6 +1,7 @@
 //! Sharing what the way to a subscriber can take among its streams of video, so that audio never has
 //! to give way.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::video::LOWER_AFTER;
@@ -91,7 +92,7 @@ impl Engine {
             return;
         }
         self.next_allocation = Some(now.mono + INTERVAL);
-        let mut wanted = Vec::new();
+        let mut wanted = HashMap::new();
         let mut keyframes = Vec::new();
         let keys: Vec<usize> = self.peers.iter().map(|(key, _)| key).collect();
         for key in keys {
@@ -107,7 +108,7 @@ impl Engine {
         &mut self,
         now: Instant,
         key: usize,
-        wanted: &mut Vec<(usize, u8)>,
+        wanted: &mut HashMap<usize, u8>,
         keyframes: &mut Vec<(usize, u8)>,
     ) {
         let Engine {
@@ -130,7 +131,15 @@ impl Engine {
             let Some(published) = tracks[track].video.as_deref() else {
                 continue;
             };
-            wanted.push((track, video.playing.layer));
+            let attached = video.forwarder.is_attached();
+            // Nobody wants what they cannot decode; what has not begun yet may suit them.
+            if attached || published.format().is_none() {
+                let highest = wanted.entry(track).or_insert(0);
+                *highest = video.playing.layer.max(*highest);
+            }
+            if !attached {
+                continue;
+            }
             let mut rates = published.rates(now);
             // A layer of which something comes is taken for what such layers usually need until it
             // has been measured.
@@ -177,6 +186,19 @@ impl Engine {
             .lowered
             .is_none_or(|at| now.saturating_duration_since(at) >= REST);
         let given = share(&claims, budget, raise);
+        tracing::trace!(
+            peer = peer.id.0,
+            estimate = estimator.estimate(),
+            acknowledged = estimator.acknowledged(now),
+            loss = estimator.loss(),
+            measured = estimator.is_measured(),
+            ideal,
+            ?given,
+            current = ?claims.iter().map(|claim| claim.current).collect::<Vec<_>>(),
+            rates = ?claims.iter().map(|claim| claim.rates).collect::<Vec<_>>(),
+            raise,
+            "allocated"
+        );
         for ((claim, given), (at, track)) in claims.iter().zip(given).zip(slots) {
             if given < claim.current {
                 listening.allocation.lowered = Some(now);
@@ -205,16 +227,12 @@ impl Engine {
     }
 
     /// Tells of each published track of video the highest layer that anybody wants, when it changed.
-    fn tell_wanted(&mut self, now: Instant, wanted: &[(usize, u8)]) {
+    fn tell_wanted(&mut self, now: Instant, wanted: &HashMap<usize, u8>) {
         for (key, track) in &mut self.tracks {
             let Some(video) = track.video.as_deref_mut() else {
                 continue;
             };
-            let highest = wanted
-                .iter()
-                .filter(|(of, _)| *of == key)
-                .map(|(_, layer)| *layer)
-                .max();
+            let highest = wanted.get(&key).copied();
             if video.settle_wanted(highest, now, LOWER_AFTER) {
                 self.events.push_back(MediaEvent::LayerWanted {
                     track: track.id,

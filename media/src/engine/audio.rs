@@ -50,6 +50,7 @@ impl Engine {
                     Some(_) => (entry.highest_seq | 0xFFFF) + 1,
                     None => 0,
                 };
+                publishing.replace(*current);
                 publishing.streams.push(Inbound {
                     offset,
                     nackable: publishing.nack,

@@ -1,7 +1,7 @@
 //! Peers that go.
 
 use super::track::Subscriber;
-use super::{CloseReason, Engine, MediaEvent, Transmit};
+use super::{CloseReason, Engine, MediaEvent, Path, Transmit};
 use crate::clock::Now;
 use crate::ids::PeerId;
 
@@ -47,8 +47,8 @@ impl Engine {
         if let Some((former, _)) = &peer.ice.former {
             self.by_ufrag.remove(former.ufrag.as_str());
         }
-        for address in &peer.ice.addresses {
-            self.by_address.remove(address);
+        for path in &peer.ice.paths {
+            self.forget_path(*path, out);
         }
         if let Some(room) = self.rooms.get_mut(&peer.room) {
             room.listeners.retain(|&other| other != key);
@@ -63,5 +63,32 @@ impl Engine {
             peer: peer.id,
             reason,
         });
+    }
+
+    /// Whether checks made this a path of a peer.
+    pub fn is_path(&self, path: Path) -> bool {
+        self.by_path.contains_key(&path)
+    }
+
+    /// Takes note that a connection has ended. Its peer is reached by another path if it has one, and
+    /// else not until it makes its next check; what it nominates then counts.
+    pub fn path_closed(&mut self, path: Path) {
+        let Some(key) = self.by_path.remove(&path) else {
+            return;
+        };
+        let ice = &mut self.peers[key].ice;
+        ice.paths.retain(|other| *other != path);
+        if ice.selected == Some(path) {
+            ice.selected = ice.paths.last().copied();
+            ice.nominated = false;
+        }
+    }
+
+    /// Takes a path from the index, and ends it if it is a connection.
+    pub(super) fn forget_path(&mut self, path: Path, out: &mut dyn Transmit) {
+        self.by_path.remove(&path);
+        if let Path::Tcp(connection) = path {
+            out.hang_up(connection);
+        }
     }
 }

@@ -126,7 +126,10 @@ impl Engine {
                     data.labels.remove(&id);
                 }
                 DataEvent::Ended { reason } => {
-                    tracing::info!(peer = %peer.id, ?reason, "a peer's data channels ended");
+                    let counters = data.transport.counters();
+                    tracing::info!(
+                        peer = %peer.id, ?reason, ?counters, "a peer's data channels ended"
+                    );
                     data.labels.clear();
                 }
             }

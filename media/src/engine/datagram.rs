@@ -1,9 +1,7 @@
 //! Datagrams in.
 
-use std::net::SocketAddr;
-
-use super::peer::MAX_ADDRESSES;
-use super::{CloseReason, Engine, MAX_DATAGRAM, MediaEvent, Transmit};
+use super::peer::MAX_PATHS;
+use super::{CloseReason, Engine, MAX_DATAGRAM, MediaEvent, Path, Transmit};
 use crate::clock::{Now, round_trip};
 use crate::dtls::DtlsEvent;
 use crate::rtcp::read::{RtcpItem, read_compound};
@@ -29,7 +27,7 @@ impl Engine {
     pub fn handle_datagram(
         &mut self,
         now: &Now,
-        from: SocketAddr,
+        from: Path,
         datagram: &mut [u8],
         out: &mut dyn Transmit,
     ) {
@@ -48,7 +46,7 @@ impl Engine {
         }
     }
 
-    fn on_stun(&mut self, now: &Now, from: SocketAddr, datagram: &[u8], out: &mut dyn Transmit) {
+    fn on_stun(&mut self, now: &Now, from: Path, datagram: &[u8], out: &mut dyn Transmit) {
         let Some((ours, theirs)) = binding_request_ufrags(datagram) else {
             self.totals.stun_malformed += 1;
             return;
@@ -67,7 +65,7 @@ impl Engine {
             self.totals.stun_unknown_ufrag += 1;
             return;
         }
-        let checked = match answer_check(datagram, from, local) {
+        let checked = match answer_check(datagram, from.remote(), local) {
             Ok(checked) => checked,
             Err(CheckError::Malformed) => {
                 self.totals.stun_malformed += 1;
@@ -89,7 +87,7 @@ impl Engine {
             self.by_ufrag.remove(former.ufrag.as_str());
             self.peers[key].ice.nominated = false;
         }
-        self.learn_address(key, from);
+        self.learn_path(key, from, out);
         let ice = &mut self.peers[key].ice;
         // Until the peer nominates a path, the last one it proved will do.
         if checked.nominated || !ice.nominated {
@@ -99,31 +97,28 @@ impl Engine {
     }
 
     /// Remembers that `from` is a path of the peer.
-    fn learn_address(&mut self, key: usize, from: SocketAddr) {
-        match self.by_address.insert(from, key) {
+    fn learn_path(&mut self, key: usize, from: Path, out: &mut dyn Transmit) {
+        match self.by_path.insert(from, key) {
             Some(before) if before == key => return,
             // An address that a network gave to somebody else now.
-            Some(before) => self.peers[before]
-                .ice
-                .addresses
-                .retain(|address| *address != from),
+            Some(before) => self.peers[before].ice.paths.retain(|path| *path != from),
             None => {}
         }
         let ice = &mut self.peers[key].ice;
-        ice.addresses.push(from);
-        if ice.addresses.len() > MAX_ADDRESSES {
+        ice.paths.push(from);
+        if ice.paths.len() > MAX_PATHS {
             let oldest = ice
-                .addresses
+                .paths
                 .iter()
-                .position(|address| Some(*address) != ice.selected)
+                .position(|path| Some(*path) != ice.selected)
                 .unwrap_or(0);
-            let oldest = ice.addresses.remove(oldest);
-            self.by_address.remove(&oldest);
+            let oldest = ice.paths.remove(oldest);
+            self.forget_path(oldest, out);
         }
     }
 
-    fn on_dtls(&mut self, now: &Now, from: SocketAddr, datagram: &[u8], out: &mut dyn Transmit) {
-        let Some(&key) = self.by_address.get(&from) else {
+    fn on_dtls(&mut self, now: &Now, from: Path, datagram: &[u8], out: &mut dyn Transmit) {
+        let Some(&key) = self.by_path.get(&from) else {
             self.totals.unknown_source += 1;
             return;
         };
@@ -185,8 +180,8 @@ impl Engine {
         }
     }
 
-    fn on_rtp(&mut self, now: &Now, from: SocketAddr, datagram: &mut [u8], out: &mut dyn Transmit) {
-        let Some(&key) = self.by_address.get(&from) else {
+    fn on_rtp(&mut self, now: &Now, from: Path, datagram: &mut [u8], out: &mut dyn Transmit) {
+        let Some(&key) = self.by_path.get(&from) else {
             self.totals.unknown_source += 1;
             return;
         };
@@ -236,15 +231,16 @@ impl Engine {
         }
         let stream = publishing.table.resolve(bytes, &header);
         let track = stream.and_then(|stream| publishing.tracks.get(&stream.section).copied());
+        // Feedback tells of what goes no further, too.
+        if reschedule {
+            self.schedule(key);
+        }
         let (Some(stream), Some(track)) = (stream, track) else {
             self.totals.unknown_stream += 1;
             return;
         };
         if self.tracks[track].muted {
             return;
-        }
-        if reschedule {
-            self.schedule(key);
         }
         let received = Incoming {
             key,
@@ -259,14 +255,8 @@ impl Engine {
         }
     }
 
-    fn on_rtcp(
-        &mut self,
-        now: &Now,
-        from: SocketAddr,
-        datagram: &mut [u8],
-        out: &mut dyn Transmit,
-    ) {
-        let Some(&key) = self.by_address.get(&from) else {
+    fn on_rtcp(&mut self, now: &Now, from: Path, datagram: &mut [u8], out: &mut dyn Transmit) {
+        let Some(&key) = self.by_path.get(&from) else {
             self.totals.unknown_source += 1;
             return;
         };
@@ -362,6 +352,5 @@ fn count_refusal(totals: &mut super::Totals, error: UnprotectError) {
         UnprotectError::TooShort => totals.rtp_malformed += 1,
         UnprotectError::Replayed => totals.srtp_replayed += 1,
         UnprotectError::Forged => totals.srtp_unauthentic += 1,
-        UnprotectError::TooManyStreams => totals.unknown_stream += 1,
     }
 }

@@ -91,7 +91,7 @@ impl Engine {
         let carrier = listening.slots.iter_mut().find_map(|slot| {
             let track = &tracks[slot.track?];
             match &mut slot.stream {
-                Stream::Video(video) if video.forwarder.rtx_ssrc().is_some() => {
+                Stream::Video(video) if video.forwarder.may_repeat() => {
                     Some((&mut video.forwarder, track.video.as_deref()?))
                 }
                 _ => None,

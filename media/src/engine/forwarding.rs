@@ -8,6 +8,7 @@ use super::{Engine, Subscription, Transmit};
 use crate::audio::frame::EncodedFrame;
 use crate::clock::Now;
 use crate::rtp::forward::TrackPacket;
+use crate::rtp::sequence::ExtendTimestamp;
 
 impl Engine {
     /// Forwards a packet of the track at `key`; `restarted` if its numbers have nothing to do with
@@ -29,6 +30,9 @@ impl Engine {
         } = self;
         let track = &mut tracks[key];
         track.highest_seq = track.highest_seq.max(packet.seq);
+        if restarted {
+            track.timestamps = ExtendTimestamp::default();
+        }
         let timestamp = track.timestamps.extend(packet.header.timestamp);
         track.clock.observe(now.mono, timestamp);
         if let Some(cache) = &mut track.cache {

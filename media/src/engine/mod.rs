@@ -13,6 +13,7 @@ mod datagram;
 mod feedback;
 mod forwarding;
 mod negotiate;
+mod path;
 mod peer;
 mod reports;
 mod resend;
@@ -24,7 +25,6 @@ mod track;
 mod video;
 
 use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,12 +37,14 @@ pub use accept::{AcceptError, AcceptPeer, Accepted, Role, Subscription};
 pub use control::{IceRestartAnswer, TapFn, TrickleError};
 pub use data::ServerChannel;
 pub use negotiate::{MediaKind, Negotiated, Plan, Play, Published};
+pub use path::{ConnectionId, Path, TcpPath};
 pub use stats::{PeerStats, Totals, WorkerStats};
 pub use video::Playing;
 
 use crate::certificate::Certificate;
 use crate::dtls::DtlsFailure;
 use crate::ids::{PeerId, RoomId, TrackId};
+use crate::sdp::candidates::Candidates;
 use peer::Peer;
 use room::Room;
 use timers::Timers;
@@ -54,17 +56,19 @@ pub trait Transmit {
     /// The buffer of the next datagram, at least [`MAX_DATAGRAM`] bytes.
     fn buffer(&mut self) -> &mut [u8];
     /// Sends the first `len` bytes of the buffer that [`Transmit::buffer`] gave last.
-    fn send(&mut self, len: usize, to: SocketAddr);
+    fn send(&mut self, len: usize, to: Path);
+    /// Closes a connection that is no path of a peer any more, once what was sent over it has gone.
+    fn hang_up(&mut self, connection: TcpPath);
 }
 
-/// The largest datagram sent or taken, in bytes: an Ethernet frame's worth.
+/// The largest datagram (or frame of a TCP connection) sent or taken, in bytes: an Ethernet frame's worth.
 pub const MAX_DATAGRAM: usize = 1500;
 
 /// What an engine needs to know.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
-    /// Host candidates for answers.
-    pub candidates: Vec<SocketAddr>,
+    /// Host candidates for descriptions.
+    pub candidates: Candidates,
     /// A peer from whom nothing authentic came for this long is gone.
     pub idle_timeout: Duration,
     /// More peers than this are refused.
@@ -160,12 +164,14 @@ pub struct Engine {
     random: StdRng,
     peers: Slab<Box<Peer>>,
     by_id: HashMap<PeerId, usize>,
-    by_address: HashMap<SocketAddr, usize>,
+    by_path: HashMap<Path, usize>,
     by_ufrag: HashMap<Box<str>, usize>,
     tracks: Slab<Track>,
     track_by_id: HashMap<TrackId, usize>,
     rooms: HashMap<RoomId, Room>,
     timers: Timers,
+    /// Room for the timers that are due.
+    due: Vec<timers::Entry>,
     next_tick: Option<Instant>,
     /// When bandwidth is allocated next; at the next tick if there is none.
     next_allocation: Option<Instant>,
@@ -195,12 +201,13 @@ impl Engine {
             config,
             peers: Slab::new(),
             by_id: HashMap::new(),
-            by_address: HashMap::new(),
+            by_path: HashMap::new(),
             by_ufrag: HashMap::new(),
             tracks: Slab::new(),
             track_by_id: HashMap::new(),
             rooms: HashMap::new(),
             timers: Timers::default(),
+            due: Vec::new(),
             next_tick: None,
             next_allocation: None,
             events: VecDeque::new(),
@@ -220,10 +227,20 @@ impl Engine {
         &self.totals
     }
 
-    /// How many addresses lead to a peer.
+    /// How many paths lead to a peer.
     #[cfg(test)]
-    pub(crate) fn known_addresses(&self) -> usize {
-        self.by_address.len()
+    pub(crate) fn known_paths(&self) -> usize {
+        self.by_path.len()
+    }
+
+    /// How many synchronisation sources of a peer are remembered, where that is most.
+    #[cfg(test)]
+    pub(crate) fn known_sources(&self, peer: PeerId) -> usize {
+        let peer = &self.peers[self.by_id[&peer]];
+        let publishing = peer.publishing.as_ref().unwrap();
+        let unprotect = &peer.srtp.as_ref().unwrap().1;
+        let streams = publishing.streams.len();
+        streams.max(publishing.table.len()).max(unprotect.len())
     }
 
     /// Counts what the socket loop saw go wrong.

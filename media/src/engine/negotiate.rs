@@ -5,13 +5,13 @@
 //! because browsers fire `ontrack` only for sections that begin to receive (RFC 9429 §5.10 and the
 //! WebRTC specification's "process the addition of a remote track").
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use rand::Rng;
 
 use super::accept::{AcceptError, TICK, table_section};
 use super::data::{DataChannels, ServerChannel};
-use super::peer::Listening;
+use super::peer::{Listening, Publishing};
 use super::slot::Slot;
 use super::track::{Origin, Subscriber, Track};
 use super::{Engine, Subscription};
@@ -22,7 +22,7 @@ use crate::rtp::forward::Forwarder;
 use crate::sdp::answer::{
     MediaAnswer, Preference, SectionAnswer, SentStream, write_answer, write_offer,
 };
-use crate::sdp::offer::{Offer, Section, SectionKind};
+use crate::sdp::offer::{MAX_SECTIONS, Offer, Section, SectionKind};
 use crate::sdp::ours;
 use crate::video::forward::{FirstNumbers, VideoForwarder};
 
@@ -62,9 +62,17 @@ pub struct Negotiated {
     pub published: Vec<Published>,
     /// Which track each mid plays.
     pub played: Vec<(String, TrackId)>,
-    /// Sections of audio and of video that the client would have to offer for all that it should
-    /// receive.
+    /// Sections of audio and of video that are wanting for all that the client should receive: it
+    /// would have to offer them, or our own offer has as many as one may have.
     pub missing: (usize, usize),
+}
+
+/// What is to find sections in one description.
+struct Turn {
+    /// Tracks that have none yet.
+    wanted: HashSet<usize>,
+    /// Sections that are inactive this time.
+    resting: Vec<usize>,
 }
 
 /// A section in which a client publishes.
@@ -164,16 +172,20 @@ impl Engine {
             }
         };
         let mut sections = std::mem::take(&mut self.peers[key].sections);
-        let (mut played, (audios, videos)) = self.play_to(now, key, &sections, plays);
-        if audios + videos > 0 {
+        let mut turn = self.release(now, key, &sections, plays);
+        let mut missing = self.assign(key, &sections, plays, &mut turn);
+        if missing != (0, 0) {
+            let room = MAX_SECTIONS.saturating_sub(sections.len());
+            let audios = missing.0.min(room);
             for _ in 0..audios {
                 sections.push(ours::audio_section(sections.len()));
             }
-            for _ in 0..videos {
+            for _ in 0..missing.1.min(room - audios) {
                 sections.push(ours::video_section(sections.len()));
             }
-            played = self.play_to(now, key, &sections, plays).0;
+            missing = self.assign(key, &sections, plays, &mut turn);
         }
+        let played = self.played(key, &sections);
         let described: Vec<(Section, SectionAnswer)> = sections
             .iter()
             .enumerate()
@@ -190,7 +202,7 @@ impl Engine {
             sdp,
             published: Vec::new(),
             played,
-            missing: (0, 0),
+            missing,
         })
     }
 
@@ -207,15 +219,30 @@ impl Engine {
         let entry = &mut *self.peers[key];
         entry.ice.remote_ufrag.clone_from(&answer.ice_ufrag);
         entry.dtls.expect(&answer.fingerprint);
-        // The client's choice of formats and extensions is a subset of ours under our numbers.
-        let sections = &mut entry.sections;
-        for (ours, theirs) in sections.iter_mut().zip(&answer.sections) {
-            if theirs.kind != SectionKind::Refused {
-                ours.extensions = theirs.extensions;
-                ours.kind.clone_from(&theirs.kind);
+        let mut sections = std::mem::take(&mut entry.sections);
+        for (at, (ours, theirs)) in sections.iter_mut().zip(&answer.sections).enumerate() {
+            if ours.narrow(theirs) {
+                self.narrow_slot(key, at, ours);
             }
         }
+        self.peers[key].sections = sections;
         Ok(())
+    }
+
+    /// Has the slot of a section send what the client's answer left of our offer.
+    fn narrow_slot(&mut self, key: usize, at: usize, section: &Section) {
+        let listening = self.peers[key].listening.as_deref_mut();
+        let slots = listening.map_or(&mut [][..], |listening| &mut listening.slots);
+        let found = slots.iter_mut().enumerate();
+        let Some((slot, found)) = found.into_iter().find(|(_, slot)| slot.section == at) else {
+            return;
+        };
+        found.narrow(section);
+        let Some(track) = found.track else { return };
+        match found.audio_mut() {
+            Some(forwarder) => forwarder.attach(&self.tracks[track].extensions),
+            None => self.attach_video(Subscriber { peer: key, slot }, track),
+        }
     }
 
     /// Has data channels for the first description with a section for them.
@@ -248,6 +275,20 @@ impl Engine {
     ) -> Vec<Published> {
         let room = self.peers[key].room;
         let mut publishing = self.peers[key].publishing.take().unwrap_or_default();
+        let mut table: Vec<_> = sections.iter().map(table_section).collect();
+        // The track of a section that has become another, or is left out, ends.
+        let Publishing {
+            tracks,
+            table: before,
+            ..
+        } = &mut *publishing;
+        let ended = tracks.extract_if(|at, _| {
+            let both = table.get(*at).zip(before.section(*at));
+            !both.is_some_and(|(after, before)| after.continues(before))
+        });
+        for (_, track) in ended {
+            self.remove_track(track);
+        }
         let mut published = Vec::new();
         for (at, section) in sections.iter().enumerate() {
             let kind = match section.kind {
@@ -286,9 +327,14 @@ impl Engine {
         publishing.transport_sequence = sections
             .iter()
             .find_map(|section| section.extensions.get(Extension::TransportSequence));
-        publishing
-            .table
-            .apply(sections.iter().map(table_section).collect());
+        for (at, section) in table.iter_mut().enumerate() {
+            if !publishing.tracks.contains_key(&at) {
+                section.payload_types.clear();
+            }
+        }
+        publishing.table.apply(table);
+        let Publishing { streams, table, .. } = &mut *publishing;
+        streams.retain(|stream| table.knows(stream.ssrc));
         self.peers[key].publishing = Some(publishing);
         if !published.is_empty() {
             self.next_tick.get_or_insert(now.mono + TICK);
@@ -328,66 +374,97 @@ impl Engine {
         sections: &[Section],
         plays: &[Play],
     ) -> (Vec<(String, TrackId)>, (usize, usize)) {
-        let mut wanted: HashMap<usize, &Play> = plays
-            .iter()
-            .filter_map(|play| Some((*self.track_by_id.get(&play.track)?, play)))
-            .collect();
+        let mut turn = self.release(now, key, sections, plays);
+        let missing = self.assign(key, sections, plays, &mut turn);
+        (self.played(key, sections), missing)
+    }
+
+    /// Takes the tracks that are not wanted any more out of their sections.
+    fn release(&mut self, now: &Now, key: usize, sections: &[Section], plays: &[Play]) -> Turn {
+        let mut turn = Turn {
+            wanted: plays
+                .iter()
+                .filter_map(|play| self.track_by_id.get(&play.track).copied())
+                .collect(),
+            resting: Vec::new(),
+        };
         let listening = self.peers[key]
             .listening
             .get_or_insert_with(|| Box::new(Listening::new(now.mono, Subscription::Tracks)));
         let count = listening.slots.len();
-        let mut resting = Vec::new();
         for slot in 0..count {
             let Some(listening) = self.peers[key].listening.as_deref() else {
                 break;
             };
             let held = &listening.slots[slot];
             let kept = held.track.is_some_and(|track| {
-                let receives = sections
-                    .get(held.section)
-                    .is_some_and(|section| section.direction.receives());
-                receives && wanted.remove(&track).is_some()
+                let section = sections.get(held.section);
+                let goes_on = section.is_some_and(|section| {
+                    section.direction.receives() && held.fits(&section.kind)
+                });
+                goes_on && turn.wanted.remove(&track)
             });
             if !kept && (held.track.is_some() || held.described) {
-                resting.push(held.section);
+                turn.resting.push(held.section);
                 self.detach(Subscriber { peer: key, slot });
             }
         }
+        turn
+    }
+
+    /// Finds sections for the tracks that are wanted and have none. Gives how many of audio and video
+    /// there are too few.
+    fn assign(
+        &mut self,
+        key: usize,
+        sections: &[Section],
+        plays: &[Play],
+        turn: &mut Turn,
+    ) -> (usize, usize) {
         let mut missing = (0, 0);
         // In the caller's order, so that what matters most gets a section first.
         for play in plays {
             let Some(&track) = self.track_by_id.get(&play.track) else {
                 continue;
             };
-            if wanted.remove(&track).is_none() {
+            if !turn.wanted.contains(&track) {
                 continue;
             }
             let audio = self.tracks[track].is_audio();
-            match self.free_slot(key, sections, audio, &resting) {
-                Some(slot) => {
-                    if let Some(listening) = self.peers[key].listening.as_deref_mut() {
-                        listening.slots[slot].msid = play.msid.clone();
-                    }
-                    self.attach(Subscriber { peer: key, slot }, track);
-                }
-                None if audio => missing.0 += 1,
-                None => missing.1 += 1,
+            let short = if audio {
+                &mut missing.0
+            } else {
+                &mut missing.1
+            };
+            let slot = match *short {
+                0 => self.free_slot(key, sections, audio, &turn.resting),
+                _ => None,
+            };
+            let Some(slot) = slot else {
+                *short += 1;
+                continue;
+            };
+            turn.wanted.remove(&track);
+            if let Some(listening) = self.peers[key].listening.as_deref_mut() {
+                listening.slots[slot].msid = play.msid.clone();
             }
+            self.attach(Subscriber { peer: key, slot }, track);
         }
+        missing
+    }
+
+    /// Which track each mid plays, as is described now.
+    fn played(&mut self, key: usize, sections: &[Section]) -> Vec<(String, TrackId)> {
         let mut played = Vec::new();
         let listening = self.peers[key].listening.iter_mut();
         for slot in listening.flat_map(|listening| &mut listening.slots) {
             slot.described = slot.track.is_some();
-            if let (Some(track), Some(mid)) = (
-                slot.track,
-                sections
-                    .get(slot.section)
-                    .and_then(|section| section.mid.clone()),
-            ) {
+            let mid = sections.get(slot.section).and_then(|it| it.mid.clone());
+            if let (Some(track), Some(mid)) = (slot.track, mid) {
                 played.push((mid, self.tracks[track].id));
             }
         }
-        (played, missing)
+        played
     }
 
     /// A slot without a track, in a section of the kind that the client receives in and that does not
@@ -408,17 +485,25 @@ impl Engine {
             if !fits || !section.direction.receives() || resting.contains(&at) {
                 continue;
             }
-            let listening = self.peers[key].listening.as_deref()?;
-            match listening.slots.iter().position(|slot| slot.section == at) {
-                Some(slot) if listening.slots[slot].track.is_none() => return Some(slot),
-                Some(_) => {}
-                None => {
-                    let slot = self.new_slot(at, section)?;
-                    let listening = self.peers[key].listening.as_deref_mut()?;
-                    listening.slots.push(slot);
-                    return Some(listening.slots.len() - 1);
-                }
+            let slots = &self.peers[key].listening.as_deref()?.slots;
+            let found = slots.iter().position(|slot| slot.section == at);
+            match found.map(|slot| &slots[slot]) {
+                Some(slot) if slot.track.is_some() => continue,
+                Some(slot) if slot.fits(&section.kind) => return found,
+                _ => {}
             }
+            let slot = self.new_slot(at, section)?;
+            let slots = &mut self.peers[key].listening.as_deref_mut()?.slots;
+            return Some(match found {
+                Some(found) => {
+                    slots[found] = slot;
+                    found
+                }
+                None => {
+                    slots.push(slot);
+                    slots.len() - 1
+                }
+            });
         }
         None
     }

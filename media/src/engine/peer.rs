@@ -1,14 +1,13 @@
 //! One peer connection.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::PeerStats;
 use super::accept::Subscription;
 use super::allocation::Allocation;
 use super::data::DataChannels;
 use super::slot::Slot;
+use super::{Path, PeerStats};
 use crate::bwe::BandwidthEstimator;
 use crate::dtls::Dtls;
 use crate::ids::{PeerId, RoomId};
@@ -21,8 +20,9 @@ use crate::srtp::{Protect, Unprotect};
 use crate::stun::ice_lite::IceCredentials;
 use crate::video::keyframes::{KEYFRAME_INTERVAL, KeyframeRequests};
 
-/// Paths of one peer that are remembered; a phone with two networks and two families has four.
-pub(super) const MAX_ADDRESSES: usize = 8;
+/// Paths of one peer that are remembered; a phone with two networks and two families
+/// has four, and as many over TCP.
+pub(super) const MAX_PATHS: usize = 8;
 
 /// What the way to a peer is taken to carry before it is measured, in bits a second.
 const START_BPS: u64 = 1_000_000;
@@ -64,9 +64,9 @@ pub(super) struct Ice {
     pub(super) former: Option<(IceCredentials, String)>,
     pub(super) remote_ufrag: String,
     /// Paths that a check vouched for, oldest first.
-    pub(super) addresses: Vec<SocketAddr>,
+    pub(super) paths: Vec<Path>,
     /// Where media goes.
-    pub(super) selected: Option<SocketAddr>,
+    pub(super) selected: Option<Path>,
     pub(super) nominated: bool,
 }
 
@@ -117,6 +117,16 @@ pub(super) struct Publishing {
     pub(super) transport_sequence: Option<u8>,
     /// Transport-wide numbers of what came, once any did.
     pub(super) arrivals: Option<Box<TransportArrivals>>,
+}
+
+impl Publishing {
+    /// Another source is to carry what `former` did; nothing of that is kept.
+    pub(super) fn replace(&mut self, former: Option<u32>) {
+        if let Some(former) = former {
+            self.table.retire(former);
+            self.streams.retain(|stream| stream.ssrc != former);
+        }
+    }
 }
 
 /// One SSRC that a peer sends.
@@ -195,9 +205,11 @@ impl Peer {
             .publishing
             .iter()
             .filter_map(|publishing| publishing.arrivals.as_ref()?.next_at());
+        // Before there are keys nothing can be probed, and what is due would stay due.
         let probes = self
             .listening
             .iter()
+            .filter(|_| self.srtp.is_some())
             .filter_map(|listening| listening.estimator.next_at());
         for at in nacks
             .chain(feedback)

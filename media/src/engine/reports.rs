@@ -1,6 +1,5 @@
 //! Timers, and the RTCP that is sent by them.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use rand::Rng;
@@ -8,7 +7,7 @@ use rand::Rng;
 use super::accept::TICK;
 use super::slot::SentReport;
 use super::timers::Entry;
-use super::{CloseReason, Engine, Transmit};
+use super::{CloseReason, Engine, Path, Transmit};
 use crate::clock::Now;
 use crate::rtcp::write::Compound;
 use crate::srtp::{MAX_RTCP_TRAILER, Protect};
@@ -21,7 +20,7 @@ const MAX_NACKS: usize = 64;
 /// Writes and sends one compound.
 pub(super) fn send_compound(
     protect: &mut Protect,
-    to: SocketAddr,
+    to: Path,
     out: &mut dyn Transmit,
     write: impl FnOnce(&mut Compound<'_>),
 ) {
@@ -42,7 +41,7 @@ pub(super) fn send_sender_report(
     report: &SentReport,
     cname: &str,
     protect: &mut Protect,
-    to: SocketAddr,
+    to: Path,
     out: &mut dyn Transmit,
 ) {
     send_compound(protect, to, out, |compound| {
@@ -63,7 +62,10 @@ impl Engine {
     /// Does what is due: retransmissions, NACKs, reports, speaker ranking, collection of peers that
     /// vanished.
     pub fn handle_timeout(&mut self, now: &Now, out: &mut dyn Transmit) {
-        while let Some(entry) = self.timers.pop_due(now.mono) {
+        // One that is due again at once has its turn the next time, after the socket.
+        let mut due = std::mem::take(&mut self.due);
+        due.extend(std::iter::from_fn(|| self.timers.pop_due(now.mono)));
+        for entry in due.drain(..) {
             let current = self
                 .peers
                 .get_mut(entry.key)
@@ -73,6 +75,7 @@ impl Engine {
                 self.peer_due(now, entry.key, out);
             }
         }
+        self.due = due;
         if self.next_tick.is_some_and(|at| at <= now.mono) {
             self.tick_rooms();
             self.allocate(now);

@@ -131,6 +131,9 @@ impl Engine {
             Stream::Audio(forwarder) => forwarder.attach(&entry.extensions),
             Stream::Video(video) => {
                 video.playing = Playing::FULL;
+                video.paused = false;
+                // Once there is a keyframe, it is known what there is room for.
+                self.next_allocation = None;
                 self.attach_video(subscriber, track);
             }
         }
@@ -170,12 +173,6 @@ impl Engine {
             if room.tracks.is_empty() {
                 continue;
             }
-            let most = self.config.prominent_speakers;
-            for (at, track) in room.speakers.ranking().enumerate() {
-                if let Some(track) = self.track_by_id.get(&track) {
-                    set_prominent(&mut self.tracks[*track], &mut self.peers, at < most);
-                }
-            }
             let before: Vec<TrackId> = room.speakers.ranking().collect();
             if room.speakers.tick() {
                 let speakers = room
@@ -191,6 +188,12 @@ impl Engine {
                     .collect();
                 self.events
                     .push_back(MediaEvent::Levels { room: id, speakers });
+            }
+            let most = self.config.prominent_speakers;
+            for (at, track) in room.speakers.ranking().enumerate() {
+                if let Some(track) = self.track_by_id.get(&track) {
+                    set_prominent(&mut self.tracks[*track], &mut self.peers, at < most);
+                }
             }
             if !room.speakers.ranking().eq(before) {
                 reranked.push(id);

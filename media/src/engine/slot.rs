@@ -7,6 +7,7 @@ use super::video::Playing;
 use crate::rtp::OPUS_CLOCK;
 use crate::rtp::forward::Forwarder;
 use crate::sdp::formats::VideoFormat;
+use crate::sdp::section::{Section, SectionKind};
 use crate::video::codec::VIDEO_CLOCK;
 use crate::video::forward::VideoForwarder;
 use crate::video::layers::Layer;
@@ -90,6 +91,30 @@ impl Slot {
             msid: (format!("hive-{section}"), format!("audio-{section}")),
             described: false,
             playing: Playing::FULL,
+        }
+    }
+
+    /// Whether it can send in a section of this kind.
+    pub(super) fn fits(&self, kind: &SectionKind) -> bool {
+        match self.stream {
+            Stream::Audio(_) => kind.is_audio(),
+            Stream::Video(_) => kind.is_video(),
+        }
+    }
+
+    /// Takes what a section has in common with the client, once it has answered.
+    pub(super) fn narrow(&mut self, section: &Section) {
+        match (&mut self.stream, &section.kind) {
+            (Stream::Audio(forwarder), SectionKind::Audio(opus)) => {
+                forwarder.set_extensions(section.extensions);
+                forwarder.set_red(opus.red);
+                self.nack = opus.nack;
+            }
+            (Stream::Video(video), SectionKind::Video(formats)) => {
+                video.forwarder.set_extensions(section.extensions);
+                video.formats.clone_from(formats);
+            }
+            _ => {}
         }
     }
 

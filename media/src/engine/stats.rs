@@ -23,11 +23,11 @@ macro_rules! totals {
 }
 
 totals! {
-    /// Datagrams read from the socket.
+    /// Datagrams read from the socket, frames of TCP connections among them.
     datagrams_in,
     /// Bytes in them.
     bytes_in,
-    /// Datagrams written to the socket.
+    /// Datagrams written to the socket, frames for TCP connections among them.
     datagrams_out,
     /// Bytes in them.
     bytes_out,
@@ -89,6 +89,26 @@ totals! {
     datagrams_panicked,
     /// Frames of language channels dropped because the worker did not keep up.
     source_frames_dropped,
+    /// TCP connections taken.
+    tcp_accepted,
+    /// TCP connections closed at once, because there are too many or too many of one client address.
+    tcp_refused,
+    /// TCP connections that ended, for whatever reason.
+    tcp_ended,
+    /// TCP connections closed because no valid connectivity check came in time.
+    tcp_unproven,
+    /// TCP connections closed because they carried something that is not ICE.
+    tcp_malformed,
+    /// TCP connections closed because their peer stopped to read.
+    tcp_stalled,
+    /// TCP connections closed because nothing came over them any more.
+    tcp_idle,
+    /// Frames read from TCP connections.
+    tcp_frames_in,
+    /// Frames for TCP connections.
+    tcp_frames_out,
+    /// Of those, dropped because their peer reads too slowly.
+    tcp_frames_dropped,
 }
 
 /// Figures of one peer.

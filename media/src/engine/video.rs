@@ -241,6 +241,7 @@ impl Engine {
                     Some(_) => (simulcast.highest_seq | 0xFFFF) + 1,
                     None => 0,
                 };
+                publishing.replace(simulcast.ssrc);
                 publishing.streams.push(Inbound {
                     offset,
                     nackable,
@@ -304,6 +305,9 @@ impl Engine {
             Layering::Simulcast => at,
             Layering::Svc => usize::from(info.spatial),
         };
+        if restarted {
+            simulcast.timestamps = ExtendTimestamp::default();
+        }
         if !repaired {
             let timestamp = simulcast.timestamps.extend(header.timestamp);
             simulcast.clock.observe(now.mono, timestamp);
@@ -432,7 +436,7 @@ impl Engine {
         }
     }
 
-    /// Puts a track of video behind a slot, as far as its format is known.
+    /// Puts a track of video behind a slot, if its format is known and the subscriber decodes it.
     pub(super) fn attach_video(&mut self, subscriber: Subscriber, track: usize) {
         let entry = &self.tracks[track];
         let extensions: &ExtensionIds = &entry.extensions;
@@ -445,8 +449,10 @@ impl Engine {
         let Some(video) = listening.slots[subscriber.slot].video_mut() else {
             return;
         };
-        if let Some(format) = track.format_for(&video.formats) {
-            video.forwarder.attach(extensions, format, track.layering());
+        match track.format_for(&video.formats) {
+            Some(format) => video.forwarder.attach(extensions, format, track.layering()),
+            // What played here before must not vouch for what plays now.
+            None => video.forwarder.detach(),
         }
         video.retarget(track.streams.len() as u8);
     }

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
 use std::os::fd::AsRawFd;
 
-use crate::engine::{MAX_DATAGRAM, Transmit};
+use crate::engine::MAX_DATAGRAM;
 
 /// Datagrams per call.
 const BATCH: usize = 64;
@@ -176,17 +176,17 @@ impl SendBatch {
         // SAFETY: one live pollfd is passed.
         unsafe { libc::poll(&raw mut polled, 1, 2) };
     }
-}
 
-impl Transmit for SendBatch {
-    fn buffer(&mut self) -> &mut [u8] {
+    /// The buffer of the next datagram.
+    pub(crate) fn buffer(&mut self) -> &mut [u8] {
         if self.count == BATCH {
             self.flush();
         }
         self.arena.buffer(self.count)
     }
 
-    fn send(&mut self, len: usize, to: SocketAddr) {
+    /// Adds the first `len` bytes of the buffer that [`SendBatch::buffer`] gave last.
+    pub(crate) fn send(&mut self, len: usize, to: SocketAddr) {
         let at = self.count;
         self.arena.vectors[at].iov_len = len.min(SLOT);
         let name_len = write_address(to, self.ipv6, &mut self.arena.addresses[at]);
@@ -280,10 +280,7 @@ mod tests {
         client.send_to(&[7; 1600], server).unwrap();
         let mut seen = Vec::new();
         while seen.len() < 2 {
-            wait(
-                [socket.as_fd(), socket.as_fd()],
-                Some(Duration::from_secs(5)),
-            );
+            wait([Some(socket.as_fd()), None], Some(Duration::from_secs(5)));
             let (count, _) = receive.receive(&socket);
             assert!(count > 0, "nothing came");
             for at in 0..count {

@@ -113,6 +113,17 @@ impl ExtensionIds {
         (id != 0).then_some(id)
     }
 
+    /// What has the same id in both.
+    pub fn in_common(&self, other: &ExtensionIds) -> ExtensionIds {
+        let mut common = *self;
+        for (id, other) in common.ids.iter_mut().zip(other.ids) {
+            if *id != other {
+                *id = 0;
+            }
+        }
+        common
+    }
+
     /// How to renumber a publisher's (`self`) extensions for a subscriber. Extensions that describe
     /// the publisher's own session (mid, rid, transport-wide numbers) are not passed on.
     pub fn map_to(&self, subscriber: &ExtensionIds) -> ExtensionMap {

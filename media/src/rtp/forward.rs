@@ -103,6 +103,11 @@ impl Forwarder {
         self.ssrc
     }
 
+    /// Writes the subscriber's extensions under these ids from the next track on.
+    pub fn set_extensions(&mut self, extensions: ExtensionIds) {
+        self.extensions = extensions;
+    }
+
     /// Puts another track behind the stream, whose extensions have the ids `publisher`. Sequence
     /// numbers and timestamps go on without a gap from the first packet of it.
     pub fn attach(&mut self, publisher: &ExtensionIds) {
@@ -140,7 +145,7 @@ impl Forwarder {
             self.last_sent = Some(now);
         }
         self.packets = self.packets.wrapping_add(1);
-        self.octets = self.octets.wrapping_add(packet.payload.len() as u32);
+        self.octets = self.octets.wrapping_add(self.choose(packet).1.len() as u32);
         self.budget = (self.budget + BUDGET_PER_PACKET).min(MAX_BUDGET);
         Some(len)
     }
@@ -170,7 +175,7 @@ impl Forwarder {
         let line = self.line?;
         let (len, ..) = self.write(&line, packet, protect, out)?;
         self.packets = self.packets.wrapping_add(1);
-        self.octets = self.octets.wrapping_add(packet.payload.len() as u32);
+        self.octets = self.octets.wrapping_add(self.choose(packet).1.len() as u32);
         Some(len)
     }
 
@@ -182,6 +187,14 @@ impl Forwarder {
     /// Packets and payload octets sent, as a sender report counts them.
     pub fn sent(&self) -> (u32, u32) {
         (self.packets, self.octets)
+    }
+
+    /// What of a packet the subscriber gets, and as which payload type.
+    fn choose<'a>(&self, packet: &TrackPacket<'a>) -> (u8, &'a [u8]) {
+        match (packet.primary, self.red) {
+            (Some(_), Some(red)) => (red, packet.payload),
+            _ => (self.payload_type, packet.opus()),
+        }
     }
 
     fn start_line(&self, now: Instant, packet: &TrackPacket<'_>) -> Line {
@@ -214,10 +227,7 @@ impl Forwarder {
         let timestamp = packet.header.timestamp.wrapping_add(line.timestamp);
         // A switch starts a talk spurt (RFC 3551 §4.1), which lets receivers adapt their delay.
         let marker = packet.header.marker || packet.seq == line.first_seq;
-        let (payload_type, payload) = match (packet.primary, self.red) {
-            (Some(_), Some(red)) => (red, packet.payload),
-            _ => (self.payload_type, packet.opus()),
-        };
+        let (payload_type, payload) = self.choose(packet);
         let fixed = out.first_chunk_mut::<12>()?;
         fixed[0] = 0x80;
         fixed[1] = u8::from(marker) << 7 | payload_type;

@@ -19,13 +19,17 @@ pub struct Meter {
 impl Meter {
     /// Takes note of `bytes` at `now`.
     pub fn add(&mut self, now: Instant, bytes: usize) {
+        if !self.is_alive(now) {
+            // Nor does what came before the silence tell of what comes now.
+            *self = Meter::default();
+        }
         let since = *self.since.get_or_insert(now);
         let elapsed = now.saturating_duration_since(since);
         if elapsed >= WINDOW {
             let measured = (self.bytes as f64 * 8.0 / elapsed.as_secs_f64()) as u64;
             self.rate = Some(match self.rate {
-                Some(rate) if elapsed < SILENCE => (rate + measured) / 2,
-                _ => measured,
+                Some(rate) => (rate + measured) / 2,
+                None => measured,
             });
             self.since = Some(now);
             self.bytes = 0;
@@ -60,6 +64,10 @@ mod tests {
         let end = start + Duration::from_secs(2);
         let rate = meter.rate(end).unwrap();
         assert!(rate.abs_diff(1_000_000) < 30_000, "{rate}");
-        assert_eq!(meter.rate(end + SILENCE), None);
+        let later = end + SILENCE;
+        assert_eq!(meter.rate(later), None);
+        meter.add(later, 1250);
+        assert!(meter.is_alive(later));
+        assert_eq!(meter.rate(later), None);
     }
 }

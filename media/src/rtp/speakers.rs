@@ -66,7 +66,8 @@ impl Speakers {
             voice.average += WEIGHT * (f32::from(voice.loudest) - voice.average);
             voice.loudest = SILENCE;
         }
-        for at in 1..self.voices.len() {
+        // From the end on, so that who begins to speak passes all who are silent at once.
+        for at in (1..self.voices.len()).rev() {
             let (before, after) = self.voices.split_at_mut(at);
             let (incumbent, challenger) = (&before[at - 1], &mut after[0]);
             let speaks = challenger.average < f32::from(SPEECH);

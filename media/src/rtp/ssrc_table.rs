@@ -1,12 +1,14 @@
 //! Which published track an SSRC belongs to: by declaration, mid, rid or repaired rid.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use super::extension::{Extension, ExtensionIds, find};
 use super::header::Header;
 
 /// How many SSRCs one peer may teach us.
 const MAX_LEARNT: usize = 256;
+/// How many that were replaced are remembered, so that their late packets replace nothing.
+const MAX_RETIRED: usize = 64;
 
 /// What an SSRC carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +32,17 @@ pub struct Section {
     pub payload_types: Vec<u8>,
     /// Its simulcast layers.
     pub rids: Vec<Box<str>>,
+    /// Whether it is video.
+    pub video: bool,
     /// SSRCs declared by `a=ssrc`; those declared to be repair streams are flagged.
     pub ssrcs: Vec<(u32, bool)>,
+}
+
+impl Section {
+    /// Whether it is what `before` was, further on.
+    pub fn continues(&self, before: &Section) -> bool {
+        self.mid == before.mid && self.rids == before.rids && self.video == before.video
+    }
 }
 
 /// The table of one peer. What was learnt from packets survives a re-offer that does not contradict
@@ -40,12 +51,24 @@ pub struct Section {
 pub struct SsrcTable {
     sections: Vec<Section>,
     streams: HashMap<u32, Stream>,
+    /// Those that others have replaced, oldest first.
+    retired: VecDeque<u32>,
 }
 
 impl SsrcTable {
     /// Takes the media sections of a new offer, in its order.
     pub fn apply(&mut self, sections: Vec<Section>) {
+        let before = std::mem::take(&mut self.sections);
+        self.streams.retain(|_, stream| {
+            let after = sections.get(stream.section);
+            after.is_some_and(|after| after.continues(&before[stream.section]))
+        });
         for (at, section) in sections.iter().enumerate() {
+            // Firefox declares the sources of all layers, but only packets tell which is of which
+            // (RFC 8853 §5.5).
+            if !section.rids.is_empty() {
+                continue;
+            }
             for &(ssrc, repair) in &section.ssrcs {
                 self.streams.entry(ssrc).or_insert(Stream {
                     section: at,
@@ -54,19 +77,42 @@ impl SsrcTable {
                 });
             }
         }
-        self.streams.retain(|_, stream| {
-            sections
-                .get(stream.section)
-                .is_some_and(|section| !section.payload_types.is_empty())
-        });
+        self.streams
+            .retain(|_, stream| !sections[stream.section].payload_types.is_empty());
         self.sections = sections;
+    }
+
+    /// The media section at `at` of the last offer.
+    pub fn section(&self, at: usize) -> Option<&Section> {
+        self.sections.get(at)
+    }
+
+    /// How many sources are remembered.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.streams.len() + self.retired.len()
+    }
+
+    /// Whether it is known what `ssrc` carries.
+    pub fn knows(&self, ssrc: u32) -> bool {
+        self.streams.contains_key(&ssrc)
+    }
+
+    /// Another source carries what `ssrc` did: late packets of it belong to nothing.
+    pub fn retire(&mut self, ssrc: u32) {
+        if self.streams.remove(&ssrc).is_some() {
+            if self.retired.len() >= MAX_RETIRED {
+                self.retired.pop_front();
+            }
+            self.retired.push_back(ssrc);
+        }
     }
 
     /// The stream of an authenticated packet, learning its SSRC if need be. `None` if nothing in the
     /// packet tells, or its payload type was not negotiated.
     pub fn resolve(&mut self, packet: &[u8], header: &Header) -> Option<Stream> {
         if !self.streams.contains_key(&header.ssrc) {
-            if self.streams.len() >= MAX_LEARNT {
+            if self.streams.len() >= MAX_LEARNT || self.retired.contains(&header.ssrc) {
                 return None;
             }
             let stream = self.learn(packet, header)?;
@@ -130,6 +176,7 @@ mod tests {
             extensions,
             payload_types: payload_types.to_vec(),
             rids: vec!["q".into(), "h".into()],
+            video: true,
             ssrcs: Vec::new(),
         }
     }
@@ -177,6 +224,20 @@ mod tests {
         assert_eq!((repair.layer, repair.repair), (1, true));
         let unknown = packet(3, 96, &[(4, "1"), (10, "x")]);
         assert_eq!(resolve(&mut table, &unknown), None);
+    }
+
+    #[test]
+    fn declared_sources_of_layers_wait_for_their_packets() {
+        let mut table = SsrcTable::default();
+        let mut simulcast = section("1", &[96, 97]);
+        simulcast.ssrcs = vec![(1, false), (2, true), (3, false)];
+        let mut plain = section("0", &[98]);
+        plain.rids.clear();
+        plain.ssrcs = vec![(9, false)];
+        table.apply(vec![plain, simulcast]);
+        assert!(resolve(&mut table, &packet(9, 98, &[])).is_some());
+        let upper = resolve(&mut table, &packet(3, 96, &[(4, "1"), (10, "h")])).unwrap();
+        assert_eq!((upper.layer, upper.repair), (1, false));
     }
 
     #[test]

@@ -70,6 +70,7 @@ impl Channel {
     }
 
     /// Bytes of messages that the peer has not acknowledged.
+    #[cfg(test)]
     pub(super) fn buffered(&self) -> usize {
         self.unsent_len
     }

@@ -8,9 +8,6 @@ use super::dcep::{ChannelParameters, MAX_LABEL};
 /// Channels that a peer connection can have; more are not answered.
 pub(crate) const MAX_CHANNELS: usize = 32;
 
-/// What `a=max-message-size` means if it is absent (RFC 8841, section 6.1).
-pub(crate) const DEFAULT_MAX_MESSAGE: usize = 64 << 10;
-
 /// The longest message that is taken unless configured otherwise, in bytes.
 pub(crate) const MAX_MESSAGE: usize = 256 << 10;
 
@@ -30,7 +27,7 @@ pub(crate) struct DataConfig {
     pub(crate) role: DataRole,
     /// The longest message taken, in bytes: our `a=max-message-size`. A longer one ends the association.
     pub(crate) max_message: usize,
-    /// The peer's `a=max-message-size`, where 0 means any size; [`DEFAULT_MAX_MESSAGE`] if it has none.
+    /// The peer's `a=max-message-size`, where 0 means any size.
     pub(crate) remote_max_message: usize,
 }
 

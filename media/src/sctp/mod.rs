@@ -220,6 +220,7 @@ impl DataTransport {
     }
 
     /// Bytes of messages of a channel that the peer has not acknowledged.
+    #[cfg(test)]
     pub(crate) fn buffered(&self, id: ChannelId) -> usize {
         self.channels.get(&id.0).map_or(0, Channel::buffered)
     }

@@ -46,7 +46,6 @@ struct Flying {
 }
 
 struct Link {
-    start: Instant,
     now: Instant,
     ends: [DataTransport; 2],
     events: [Vec<DataEvent>; 2],
@@ -63,7 +62,6 @@ impl Link {
     fn new(seed: u64) -> Link {
         let now = Instant::now();
         Link {
-            start: now,
             now,
             ends: [
                 DataTransport::new(now, config(DataRole::Initiate)),

@@ -1,8 +1,8 @@
 //! Answers, and offers of ours, generated from what the worker decided.
 
 use std::fmt::Write;
-use std::net::SocketAddr;
 
+use super::candidates::Candidates;
 use super::formats::{OpusFormat, VideoFormat};
 use super::offer::Offer;
 use super::section::{Direction, Section, SectionKind};
@@ -85,7 +85,7 @@ pub struct AnswerContext<'a> {
     /// The server's certificate, SHA-256.
     pub fingerprint: &'a str,
     /// Host candidates.
-    pub candidates: &'a [SocketAddr],
+    pub candidates: &'a Candidates,
     /// The RTCP canonical name of what is sent.
     pub cname: &'a str,
     /// `o=` session id, under 2⁶².
@@ -175,7 +175,7 @@ fn write_description(
             }
         }
         if first || section.mid.is_none() {
-            write_candidates(&mut sdp, context.candidates);
+            context.candidates.write(&mut sdp);
         }
         first = false;
     }
@@ -333,22 +333,6 @@ fn write_streams(sdp: &mut String, media: &MediaAnswer, context: &AnswerContext<
     }
 }
 
-/// Writes host candidates (RFC 8839 §5.1) and their end.
-pub(super) fn write_candidates(sdp: &mut String, candidates: &[SocketAddr]) {
-    for (at, candidate) in candidates.iter().enumerate() {
-        // RFC 8445 §5.1.2: type preference of host candidates 126, component 1.
-        let priority = (126 << 24) + ((65_535 - at as u32) << 8) + 255;
-        let _ = write!(
-            sdp,
-            "a=candidate:{} 1 udp {priority} {} {} typ host\r\n",
-            at + 1,
-            candidate.ip(),
-            candidate.port()
-        );
-    }
-    sdp.push_str("a=end-of-candidates\r\n");
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::offer::tests::CHROMIUM;
@@ -365,10 +349,10 @@ mod tests {
             &AnswerContext {
                 ice: &ice,
                 fingerprint: "AA:BB",
-                candidates: &[
-                    "192.0.2.1:4000".parse().unwrap(),
-                    "[2001:db8::1]:4000".parse().unwrap(),
-                ],
+                candidates: &Candidates {
+                    udp: vec!["192.0.2.1:4000".parse().unwrap()],
+                    tcp: vec!["192.0.2.1:4001".parse().unwrap()],
+                },
                 cname: "hive",
                 session_id: 7,
                 version: 1,
@@ -389,7 +373,7 @@ mod tests {
             "a=mid:0",
             "a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level",
             "a=candidate:1 1 udp 2130706431 192.0.2.1 4000 typ host",
-            "a=candidate:2 1 udp 2130706175 2001:db8::1 4000 typ host",
+            "a=candidate:2 1 tcp 1520435199 192.0.2.1 4001 typ host tcptype passive",
             "a=end-of-candidates",
             "m=video 0 UDP/TLS/RTP/SAVPF 96",
             "a=mid:1",

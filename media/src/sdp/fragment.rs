@@ -1,8 +1,6 @@
 //! Trickle ICE fragments, `application/trickle-ice-sdpfrag` (RFC 8840 §9, RFC 9725 §4.3).
 
-use std::net::SocketAddr;
-
-use super::answer::write_candidates;
+use super::candidates::Candidates;
 use super::offer::is_ice_text;
 use crate::stun::ice_lite::IceCredentials;
 
@@ -87,7 +85,7 @@ impl TrickleFragment {
     }
 
     /// The fragment that answers this one's ICE restart.
-    pub(crate) fn write_restart(&self, ice: &IceCredentials, candidates: &[SocketAddr]) -> String {
+    pub(crate) fn write_restart(&self, ice: &IceCredentials, candidates: &Candidates) -> String {
         let mut text = format!(
             "a=ice-lite\r\na=ice-ufrag:{}\r\na=ice-pwd:{}\r\n",
             ice.ufrag, ice.pwd
@@ -96,7 +94,7 @@ impl TrickleFragment {
             text.push_str(line);
             text.push_str("\r\n");
         }
-        write_candidates(&mut text, candidates);
+        candidates.write(&mut text);
         text
     }
 }
@@ -120,7 +118,13 @@ mod tests {
             ufrag: "server".to_owned(),
             pwd: "secret".to_owned(),
         };
-        let answer = fragment.write_restart(&ice, &["192.0.2.9:5000".parse().unwrap()]);
+        let answer = fragment.write_restart(
+            &ice,
+            &Candidates {
+                udp: vec!["192.0.2.9:5000".parse().unwrap()],
+                tcp: Vec::new(),
+            },
+        );
         assert!(answer.contains("a=ice-ufrag:server\r\na=ice-pwd:secret\r\nm=audio 9 RTP/AVP 0\r\na=mid:0\r\na=candidate:1 1 udp 2130706431 192.0.2.9 5000 typ host\r\n"));
     }
 

@@ -1,6 +1,7 @@
 //! Session descriptions: offers are read, answers are written from our own state.
 
 pub mod answer;
+pub mod candidates;
 pub mod formats;
 pub mod fragment;
 pub mod offer;

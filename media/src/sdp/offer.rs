@@ -146,6 +146,12 @@ impl Offer {
             .map(|media| Section::read(media, &session.attributes))
             .collect();
         sections.iter_mut().for_each(narrow);
+        let mut mids: Vec<&str> = sections.iter().filter_map(|it| it.mid.as_deref()).collect();
+        mids.sort_unstable();
+        if let Some(pair) = mids.windows(2).find(|pair| pair[0] == pair[1]) {
+            let twice = format!("two sections have the mid {}", pair[0]);
+            return Err(OfferError::Garbage(twice));
+        }
         let used = |section: &Section| section.kind != SectionKind::Refused;
         // Without a section that can be used there may be none with a transport either.
         let Some(first) = sections.iter().position(used) else {

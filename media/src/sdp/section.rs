@@ -144,6 +144,50 @@ impl Section {
     }
 }
 
+impl Section {
+    /// Takes from a section of ours what the answer to it leaves out. Gives whether that is anything.
+    /// What the answer adds or changes, or a refusal, is passed over.
+    pub(crate) fn narrow(&mut self, answer: &Section) -> bool {
+        if self.mid != answer.mid {
+            return false;
+        }
+        let kind = match (&self.kind, &answer.kind) {
+            (SectionKind::Audio(ours), SectionKind::Audio(theirs)) => {
+                if ours.payload_type != theirs.payload_type {
+                    return false;
+                }
+                SectionKind::Audio(OpusFormat {
+                    red: ours.red.filter(|_| ours.red == theirs.red),
+                    nack: ours.nack && theirs.nack,
+                    rrtr: ours.rrtr && theirs.rrtr,
+                    ..*ours
+                })
+            }
+            (SectionKind::Video(ours), SectionKind::Video(theirs)) => {
+                let common = |format: &VideoFormat| {
+                    let number = format.payload_type;
+                    let theirs = theirs.iter().find(|theirs| theirs.payload_type == number)?;
+                    (theirs.codec == format.codec).then(|| VideoFormat {
+                        rtx: format.rtx.filter(|_| format.rtx == theirs.rtx),
+                        nack: format.nack && theirs.nack,
+                        ..format.clone()
+                    })
+                };
+                let common: Vec<VideoFormat> = ours.iter().filter_map(common).collect();
+                if common.is_empty() {
+                    return false;
+                }
+                SectionKind::Video(common)
+            }
+            _ => return false,
+        };
+        let extensions = self.extensions.in_common(&answer.extensions);
+        let changed = self.kind != kind || self.extensions != extensions;
+        (self.kind, self.extensions) = (kind, extensions);
+        changed
+    }
+}
+
 fn kind(media: &MediaDescription, protocol: &str) -> SectionKind {
     let live = media.media_name.port.value != 0 || has(&media.attributes, "bundle-only");
     if !live || !protocol.contains("TLS") && !protocol.contains("DTLS") {

@@ -115,7 +115,7 @@ fn a_forged_packet_leaves_no_trace() {
                 Err(UnprotectError::Forged)
             );
         }
-        assert!(unprotect.rtp.is_empty());
+        assert_eq!(unprotect.len(), 0);
         assert_eq!(
             unprotect.rtp(&mut good[..HEADER + 3].to_vec(), HEADER, 0xDEAD_BEEF, 7),
             Err(UnprotectError::TooShort)

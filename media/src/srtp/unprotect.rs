@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use super::cipher::Cipher;
 use super::replay::ReplayWindow;
 
-/// How many synchronisation sources one peer may use. A published simulcast video with RTX needs
-/// seven; the rest is room for sources that restart.
-const MAX_STREAMS: usize = 64;
+/// How many synchronisation sources of one peer are remembered. A published simulcast video with RTX
+/// needs six.
+const MAX_STREAMS: usize = 128;
 
 /// Why a packet was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,17 +21,39 @@ pub enum UnprotectError {
     /// The tag does not match.
     #[error("the packet's authentication tag does not match the keys of its sender")]
     Forged,
-    /// The peer uses more sources than any client needs.
-    #[error("the peer has used up its {MAX_STREAMS} synchronisation sources")]
-    TooManyStreams,
 }
 
 /// Checks and decrypts what one peer sends. State for a source is made only after a packet of it has
-/// been authenticated, so that forged packets cost no memory.
+/// been authenticated, so that forged packets cost no memory. A client that publishes again and again
+/// uses ever new sources; the one that was silent the longest is forgotten then.
 pub struct Unprotect {
     cipher: Cipher,
-    pub(super) rtp: HashMap<u32, Box<ReplayWindow<16>>>,
-    rtcp: HashMap<u32, ReplayWindow<2>>,
+    rtp: HashMap<u32, Source<16>>,
+    rtcp: HashMap<u32, Source<2>>,
+    /// Counts packets.
+    clock: u64,
+}
+
+/// What is known of one source.
+struct Source<const WORDS: usize> {
+    window: Box<ReplayWindow<WORDS>>,
+    /// When its last packet came, by the clock.
+    heard: u64,
+}
+
+impl<const WORDS: usize> Source<WORDS> {
+    /// Remembers a source from its first packet on, with `index`.
+    fn add(sources: &mut HashMap<u32, Source<WORDS>>, ssrc: u32, index: u64, heard: u64) {
+        if sources.len() >= MAX_STREAMS
+            && let Some(silent) = sources.iter().min_by_key(|(_, source)| source.heard)
+        {
+            let silent = *silent.0;
+            sources.remove(&silent);
+        }
+        let mut window = Box::new(ReplayWindow::new());
+        window.accept(index);
+        sources.insert(ssrc, Source { window, heard });
+    }
 }
 
 impl Unprotect {
@@ -40,7 +62,14 @@ impl Unprotect {
             cipher,
             rtp: HashMap::new(),
             rtcp: HashMap::new(),
+            clock: 0,
         }
+    }
+
+    /// How many sources are remembered.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.rtp.len() + self.rtcp.len()
     }
 
     /// Checks and decrypts an SRTP packet in place.
@@ -61,34 +90,28 @@ impl Unprotect {
         if packet.len() < header + self.cipher.tag_len() {
             return Err(UnprotectError::TooShort);
         }
-        match self.rtp.get_mut(&ssrc) {
-            Some(window) => {
-                let index = estimate_index(window.highest(), seq);
-                if !window.is_fresh(index) {
-                    return Err(UnprotectError::Replayed);
-                }
-                let len = self
-                    .cipher
-                    .open_rtp(packet, header, ssrc, index)
-                    .map_err(|_| UnprotectError::Forged)?;
-                window.accept(index);
-                Ok(len)
-            }
-            None => {
-                if self.rtp.len() >= MAX_STREAMS {
-                    return Err(UnprotectError::TooManyStreams);
-                }
-                let index = estimate_index(None, seq);
-                let len = self
-                    .cipher
-                    .open_rtp(packet, header, ssrc, index)
-                    .map_err(|_| UnprotectError::Forged)?;
-                let mut window = Box::new(ReplayWindow::new());
-                window.accept(index);
-                self.rtp.insert(ssrc, window);
-                Ok(len)
-            }
+        let known = self.rtp.get_mut(&ssrc);
+        let highest = known.as_ref().and_then(|source| source.window.highest());
+        let index = estimate_index(highest, seq);
+        if known
+            .as_ref()
+            .is_some_and(|source| !source.window.is_fresh(index))
+        {
+            return Err(UnprotectError::Replayed);
         }
+        let len = self
+            .cipher
+            .open_rtp(packet, header, ssrc, index)
+            .map_err(|_| UnprotectError::Forged)?;
+        self.clock += 1;
+        match known {
+            Some(source) => {
+                source.window.accept(index);
+                source.heard = self.clock;
+            }
+            None => Source::add(&mut self.rtp, ssrc, index, self.clock),
+        }
+        Ok(len)
     }
 
     /// Checks and decrypts an SRTCP packet in place. Returns the length of the RTCP compound.
@@ -103,21 +126,25 @@ impl Unprotect {
             .ok_or(UnprotectError::TooShort)?;
         let ssrc = u32::from_be_bytes([packet[4], packet[5], packet[6], packet[7]]);
         let index = u64::from(word & 0x7FFF_FFFF);
-        let known = self.rtcp.get(&ssrc);
-        if known.is_some_and(|window| !window.is_fresh(index)) {
+        let known = self.rtcp.get_mut(&ssrc);
+        if known
+            .as_ref()
+            .is_some_and(|source| !source.window.is_fresh(index))
+        {
             return Err(UnprotectError::Replayed);
-        }
-        if known.is_none() && self.rtcp.len() >= MAX_STREAMS {
-            return Err(UnprotectError::TooManyStreams);
         }
         let len = self
             .cipher
             .open_rtcp(packet, ssrc, word)
             .map_err(|_| UnprotectError::Forged)?;
-        self.rtcp
-            .entry(ssrc)
-            .or_insert_with(ReplayWindow::new)
-            .accept(index);
+        self.clock += 1;
+        match known {
+            Some(source) => {
+                source.window.accept(index);
+                source.heard = self.clock;
+            }
+            None => Source::add(&mut self.rtcp, ssrc, index, self.clock),
+        }
         Ok(len)
     }
 }

@@ -102,6 +102,11 @@ impl VideoForwarder {
         self.rtx_ssrc
     }
 
+    /// Writes the subscriber's extensions under these ids from the next track on.
+    pub fn set_extensions(&mut self, subscriber: ExtensionIds) {
+        self.subscriber = subscriber;
+    }
+
     /// Puts another track behind the stream, whose extensions have the ids `publisher`. Nothing is
     /// sent until a keyframe of the target; from there all numbers go on.
     pub fn attach(
@@ -114,6 +119,19 @@ impl VideoForwarder {
         self.format = Some(format);
         self.selector.attach(layering);
         self.sent.forget_before(self.next_seq);
+    }
+
+    /// Puts nothing behind the stream: the subscriber cannot decode what there is, or what there will
+    /// be is not known yet. It wants no keyframe then.
+    pub fn detach(&mut self) {
+        self.format = None;
+        self.selector.stop();
+        self.sent.forget_before(self.next_seq);
+    }
+
+    /// Whether a track is behind the stream.
+    pub fn is_attached(&self) -> bool {
+        self.format.is_some()
     }
 
     /// The numbers of simulcast stream `stream` start anew.
@@ -145,7 +163,7 @@ impl VideoForwarder {
 
     /// The simulcast stream a keyframe of which is waited for.
     pub fn wants_keyframe(&self) -> Option<u8> {
-        self.selector.wants_keyframe()
+        self.format.and_then(|_| self.selector.wants_keyframe())
     }
 
     /// Writes `packet` as this stream's next packet, protected, into `out`, if it is of the layers
@@ -331,6 +349,12 @@ impl VideoForwarder {
         Some(len)
     }
 
+    /// Whether [`VideoForwarder::padding`] may be written.
+    pub fn may_repeat(&self) -> bool {
+        let rtx = self.format.and_then(|format| self.rtx(&format));
+        rtx.is_some() && self.counts.packets > 0
+    }
+
     /// Writes a packet of `len` (1–255) bytes of padding on the retransmission stream, to probe for
     /// bandwidth. `None` if there is no such stream, or nothing was sent yet that could be repeated.
     pub fn padding(
@@ -341,7 +365,7 @@ impl VideoForwarder {
         out: &mut [u8],
     ) -> Option<usize> {
         let (ssrc, payload_type, seq) = self.rtx(&self.format?)?;
-        if self.counts.packets == 0 || out.len() < 255 + MAX_GROWTH {
+        if !self.may_repeat() || out.len() < 255 + MAX_GROWTH {
             return None;
         }
         let envelope = Envelope {

@@ -1,5 +1,7 @@
 //! The handle of a media worker.
 
+mod inbound;
+mod outbound;
 mod queue;
 mod run;
 mod source;
@@ -8,7 +10,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -23,7 +25,8 @@ use crate::engine::{
     TrickleError, WorkerStats,
 };
 use crate::ids::{PeerId, RoomId, TrackId};
-use crate::net;
+use crate::net::{self, BindError, TcpConnections, TcpLimits};
+use crate::sdp::candidates::Candidates;
 use crate::sdp::fragment::TrickleFragment;
 use crate::sdp::offer::Offer;
 use queue::{Command, Shared};
@@ -33,6 +36,11 @@ use queue::{Command, Shared};
 pub struct WorkerConfig {
     /// Where the UDP socket is bound. Port 0 picks a free one; `[::]` serves IPv4 too.
     pub bind: SocketAddr,
+    /// Whether clients that have no UDP are served by TCP, at the same address and port.
+    pub tcp: bool,
+    /// More TCP connections from one client address (IPv6: one /64) are refused. In all, there may be
+    /// two for each peer.
+    pub tcp_per_client: usize,
     /// Addresses for host candidates, with the port of the socket. Empty: the bound address, or if
     /// that is a wildcard, those of the interfaces.
     pub advertise: Vec<IpAddr>,
@@ -47,10 +55,12 @@ pub struct WorkerConfig {
 }
 
 impl WorkerConfig {
-    /// The defaults: 20 s of silence, 2000 peers, interface addresses.
+    /// The defaults: TCP too, 20 s of silence, 2000 peers, interface addresses.
     pub fn new(bind: SocketAddr, certificate: Arc<Certificate>) -> WorkerConfig {
         WorkerConfig {
             bind,
+            tcp: true,
+            tcp_per_client: 256,
             advertise: Vec::new(),
             idle_timeout: Duration::from_secs(20),
             max_peers: 2000,
@@ -73,6 +83,17 @@ pub enum StartWorkerError {
         /// What the operating system says.
         source: io::Error,
     },
+    /// The TCP listener cannot be bound.
+    #[error(
+        "cannot bind the media socket to {address} for TCP: {source}; change media.bind, stop what uses \
+         it, or set media.tcp to false if every client has UDP"
+    )]
+    BindTcp {
+        /// The address.
+        address: SocketAddr,
+        /// What the operating system says.
+        source: io::Error,
+    },
     /// The certificate cannot serve DTLS.
     #[error(transparent)]
     Engine(#[from] CreateEngineError),
@@ -81,7 +102,7 @@ pub enum StartWorkerError {
     Thread(io::Error),
 }
 
-/// A media worker: one thread, one UDP socket, many peers. Dropping it stops the thread.
+/// A media worker: one thread, one UDP socket and one TCP port, many peers. Dropping it stops the thread.
 #[derive(Debug)]
 pub struct MediaWorker {
     shared: Arc<Shared>,
@@ -91,7 +112,7 @@ pub struct MediaWorker {
 }
 
 impl MediaWorker {
-    /// Binds the socket and starts the thread. `events` is called on that thread and must not block.
+    /// Binds the sockets and starts the thread. `events` is called on that thread and must not block.
     ///
     /// # Errors
     ///
@@ -100,12 +121,16 @@ impl MediaWorker {
         config: WorkerConfig,
         events: impl FnMut(MediaEvent) + Send + 'static,
     ) -> Result<MediaWorker, StartWorkerError> {
-        let bind_error = |source| StartWorkerError::Bind {
-            address: config.bind,
-            source,
+        let address = config.bind;
+        let bind_error = |error| match error {
+            BindError::Udp(source) => StartWorkerError::Bind { address, source },
+            BindError::Tcp(source) => StartWorkerError::BindTcp { address, source },
         };
-        let socket = net::bind(config.bind).map_err(bind_error)?;
-        let local = socket.local_addr().map_err(bind_error)?;
+        let (socket, listener) = net::bind_pair(address, config.tcp).map_err(bind_error)?;
+        let local = socket
+            .local_addr()
+            .map_err(BindError::Udp)
+            .map_err(bind_error)?;
         let addresses = if !config.advertise.is_empty() {
             config.advertise.clone()
         } else if local.ip().is_unspecified() {
@@ -117,9 +142,26 @@ impl MediaWorker {
             .into_iter()
             .map(|ip| SocketAddr::new(ip, local.port()))
             .collect();
+        let tcp = listener
+            .map(|listener| {
+                let limits = TcpLimits {
+                    connections: config.max_peers.saturating_mul(2),
+                    of_source: config.tcp_per_client,
+                };
+                TcpConnections::new(Instant::now(), listener, limits)
+            })
+            .transpose()
+            .map_err(StartWorkerError::Thread)?;
         let engine = Engine::new(
             EngineConfig {
-                candidates: candidates.clone(),
+                candidates: Candidates {
+                    udp: candidates.clone(),
+                    tcp: if tcp.is_some() {
+                        candidates.clone()
+                    } else {
+                        Vec::new()
+                    },
+                },
                 idle_timeout: config.idle_timeout,
                 max_peers: config.max_peers,
                 prominent_speakers: config.prominent_speakers,
@@ -132,7 +174,7 @@ impl MediaWorker {
             .name("hive-media".to_owned())
             .spawn({
                 let shared = Arc::clone(&shared);
-                move || run::run(engine, socket, local, &shared, events)
+                move || run::run(engine, socket, tcp, local, &shared, events)
             })
             .map_err(StartWorkerError::Thread)?;
         Ok(MediaWorker {
@@ -143,7 +185,7 @@ impl MediaWorker {
         })
     }
 
-    /// Where the socket is bound.
+    /// Where the sockets are bound.
     pub fn local_addr(&self) -> SocketAddr {
         self.local
     }

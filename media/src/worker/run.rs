@@ -5,10 +5,12 @@ use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use super::inbound::Inbound;
+use super::outbound::Outbound;
 use super::queue::{Command, Shared, Work};
 use crate::clock::Now;
 use crate::engine::{CloseReason, Engine, MediaEvent};
-use crate::net::{self, ReceiveBatch, SendBatch};
+use crate::net::{self, SendBatch, TcpConnections};
 
 /// Tells [`Shared`] when the thread ends, however it ends.
 struct Ending<'a>(&'a Shared);
@@ -22,6 +24,7 @@ impl Drop for Ending<'_> {
 pub(super) fn run(
     mut engine: Engine,
     socket: UdpSocket,
+    tcp: Option<TcpConnections>,
     local: SocketAddr,
     shared: &Shared,
     mut events: impl FnMut(MediaEvent),
@@ -34,13 +37,16 @@ pub(super) fn run(
             return;
         }
     };
-    let mut out = SendBatch::new(sending, local);
-    let mut receive = ReceiveBatch::new();
+    let mut out = Outbound {
+        udp: SendBatch::new(sending, local),
+        tcp,
+    };
+    let mut inbound = Inbound::new();
     let mut work = Work::default();
     let mut more = false;
-    tracing::info!(address = %local, "media worker started");
+    tracing::info!(address = %local, tcp = out.tcp.is_some(), "media worker started");
     loop {
-        let mut now = Now::read();
+        let now = Now::read();
         if shared.waker.take() {
             shared.take_work(&mut work);
             do_work(&mut engine, &now, &mut work, &mut out);
@@ -56,35 +62,27 @@ pub(super) fn run(
         if stopping {
             break;
         }
+        let tcp_at = out.tcp.as_ref().and_then(|tcp| tcp.next_at());
+        // While datagrams queue, nobody asks the poller, so that connections get their turn each time.
+        let mut tcp_ready = more && out.tcp.is_some();
         if !more {
             let timeout = engine
                 .poll_timeout()
+                .into_iter()
+                .chain(tcp_at)
+                .min()
                 .map(|at| at.saturating_duration_since(now.mono))
                 .map(|timeout| timeout.max(Duration::from_micros(100)));
-            net::wait([socket.as_fd(), shared.waker.as_fd()], timeout);
+            let tcp = out.tcp.as_ref().map(|tcp| tcp.as_fd());
+            let readable = [Some(socket.as_fd()), Some(shared.waker.as_fd()), tcp];
+            [_, _, tcp_ready] = net::wait(readable, timeout);
         }
-        let (count, full) = receive.receive(&socket);
-        more = full;
-        now = Now::read();
-        for at in 0..count {
-            let Some(received) = receive.get(at) else {
-                continue;
-            };
-            if received.cut {
-                engine.totals_mut().datagrams_in += 1;
-                engine.totals_mut().oversized += 1;
-                continue;
-            }
-            // A defect that one datagram meets must not end every conversation.
-            let handled = catch_unwind(AssertUnwindSafe(|| {
-                engine.handle_datagram(&now, received.from, received.bytes, &mut out);
-            }));
-            if handled.is_err() {
-                engine.totals_mut().datagrams_panicked += 1;
-                tracing::error!(from = %received.from, "handling a datagram panicked; it was dropped");
-            }
-        }
+        more = inbound.udp(&mut engine, &socket, &mut out);
         finish_turn(&mut engine, &mut out, shared, &mut events);
+        if tcp_ready || tcp_at.is_some_and(|at| at <= now.mono) {
+            inbound.tcp(&mut engine, &mut out);
+            finish_turn(&mut engine, &mut out, shared, &mut events);
+        }
     }
     tracing::info!(address = %local, "media worker stopped");
 }
@@ -92,16 +90,12 @@ pub(super) fn run(
 /// Sends what was collected, publishes the counters and tells what happened.
 fn finish_turn(
     engine: &mut Engine,
-    out: &mut SendBatch,
+    out: &mut Outbound,
     shared: &Shared,
     events: &mut impl FnMut(MediaEvent),
 ) {
-    out.flush();
-    let totals = engine.totals_mut();
-    totals.datagrams_out += std::mem::take(&mut out.sent);
-    totals.bytes_out += std::mem::take(&mut out.sent_bytes);
-    totals.send_errors += std::mem::take(&mut out.failed);
-    *shared.totals.lock() = *totals;
+    out.flush(engine);
+    *shared.totals.lock() = *engine.totals();
     while let Some(event) = engine.poll_event() {
         if catch_unwind(AssertUnwindSafe(|| events(event))).is_err() {
             tracing::error!("the media event callback panicked; the event is lost");
@@ -110,7 +104,7 @@ fn finish_turn(
 }
 
 /// Does what other threads asked for. Replies nobody waits for any more are dropped.
-fn do_work(engine: &mut Engine, now: &Now, work: &mut Work, out: &mut SendBatch) {
+fn do_work(engine: &mut Engine, now: &Now, work: &mut Work, out: &mut Outbound) {
     for command in work.commands.drain(..) {
         match command {
             Command::Accept {

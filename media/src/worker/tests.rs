@@ -1,6 +1,7 @@
 //! Over a real socket, with peers that are whole WebRTC stacks of other hands.
 
 mod measure;
+mod tcp;
 
 use std::net::UdpSocket;
 use std::sync::Arc;

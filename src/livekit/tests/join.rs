@@ -167,3 +167,14 @@ async fn at_the_servers_end_clients_are_sent_to_another_one() {
     })
     .await;
 }
+
+#[actix_web::test]
+async fn a_client_gets_a_fresh_token_that_lets_it_in_again() {
+    World::with(config(), |world| {
+        let mut socket = world.connect(&v1(&token("demo"), false)).expect("joined");
+        let fresh = socket.fresh_token();
+        let mut again = world.connect(&v1(&fresh, false)).expect("joined again");
+        assert!(!again.fresh_token().is_empty());
+    })
+    .await;
+}

@@ -110,12 +110,33 @@ impl Socket {
         let _ = self.0.send(message);
     }
 
-    /// The next message; None once the server has closed.
+    /// The next message but for fresh tokens, which come when they come; None once the server has closed.
     pub(super) fn message(&mut self) -> Option<signal_response::Message> {
+        self.any(|message| !matches!(message, Some(signal_response::Message::RefreshToken(_))))
+    }
+
+    /// The next fresh token.
+    pub(super) fn fresh_token(&mut self) -> String {
+        let is_token = |message: &Option<signal_response::Message>| {
+            matches!(message, Some(signal_response::Message::RefreshToken(_)))
+        };
+        match self.any(is_token) {
+            Some(signal_response::Message::RefreshToken(token)) => token,
+            other => panic!("no token but {other:?}"),
+        }
+    }
+
+    fn any(
+        &mut self,
+        fits: impl Fn(&Option<signal_response::Message>) -> bool,
+    ) -> Option<signal_response::Message> {
         loop {
             match self.0.read() {
                 Ok(Message::Binary(bytes)) => {
-                    return SignalResponse::decode(bytes).expect("a response").message;
+                    let message = SignalResponse::decode(bytes).expect("a response").message;
+                    if fits(&message) {
+                        return message;
+                    }
                 }
                 Ok(Message::Close(_)) | Err(_) => return None,
                 Ok(_) => {}

@@ -126,7 +126,7 @@ fn handshake_seconds(mut lose: impl FnMut(bool, usize) -> bool) -> Option<f64> {
     net.clients[index].start_dtls(start);
     let (mut up, mut down) = (0, 0);
     for _ in 0..200 {
-        let from = net.clients[index].address;
+        let from = net.clients[index].path();
         while let Some(mut datagram) = net.clients[index].outbox.pop_front() {
             up += 1;
             if !lose(true, up - 1) {

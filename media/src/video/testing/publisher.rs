@@ -148,10 +148,10 @@ impl Stream {
         bytes.extend(payload);
         let header = Header::parse(&bytes).unwrap();
         let rtp = TrackPacket {
-            primary: None,
             bytes: &bytes,
             header: &header,
             payload: header.payload(&bytes).unwrap(),
+            primary: None,
             seq,
         };
         let info = self.inspector.inspect(&rtp);

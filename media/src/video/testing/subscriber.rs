@@ -95,10 +95,10 @@ impl Subscriber {
         let header = Header::parse(&published.bytes).unwrap();
         let packet = VideoPacket {
             rtp: TrackPacket {
-                primary: None,
                 bytes: &published.bytes,
                 header: &header,
                 payload: header.payload(&published.bytes).unwrap(),
+                primary: None,
                 seq: published.seq,
             },
             stream: published.stream,
@@ -134,10 +134,10 @@ impl Subscriber {
     ) -> Option<Vec<u8>> {
         let header = Header::parse(&published.bytes).unwrap();
         let packet = TrackPacket {
-            primary: None,
             bytes: &published.bytes,
             header: &header,
             payload: header.payload(&published.bytes).unwrap(),
+            primary: None,
             seq: published.seq,
         };
         let mut out = [0xFF; 1500];

@@ -1,9 +1,9 @@
-//! A client made of the component crates, and a network without wires to run it in virtual time.
+//! A client's transport, made of the component crates: ICE checks, DTLS and SRTP.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::BytesMut;
 use rtc_crypto::RTCCryptoProvider;
@@ -19,35 +19,15 @@ use rtc_stun::fingerprint::FINGERPRINT;
 use rtc_stun::integrity::MessageIntegrity;
 use rtc_stun::message::{BINDING_REQUEST, Message, Setter};
 
+use super::net::SERVER;
 use crate::certificate::Certificate;
 use crate::clock::Now;
-use crate::engine::{Engine, EngineConfig, MediaEvent, Role, Transmit};
-use crate::ids::{PeerId, RoomId};
+use crate::engine::{ConnectionId, Path, TcpPath};
 use crate::rtcp::read::{RtcpItem, read_compound};
 use crate::rtp::header::Header;
-use crate::sdp::offer::Offer;
-use crate::{Accepted, Subscription};
 
 /// The audio level extension id that clients use.
 pub(crate) const LEVEL_ID: u8 = 1;
-
-/// Everything an engine sends.
-#[derive(Default)]
-pub(crate) struct Wire {
-    pub(crate) sent: VecDeque<(SocketAddr, Vec<u8>)>,
-    buffer: Vec<u8>,
-}
-
-impl Transmit for Wire {
-    fn buffer(&mut self) -> &mut [u8] {
-        self.buffer.resize(1536, 0);
-        &mut self.buffer
-    }
-
-    fn send(&mut self, len: usize, to: SocketAddr) {
-        self.sent.push_back((to, self.buffer[..len].to_vec()));
-    }
-}
 
 /// What a client offers.
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +70,8 @@ impl Heard {
 
 pub(crate) struct Client {
     pub(crate) address: SocketAddr,
+    /// The connection it uses instead of UDP.
+    pub(crate) connection: Option<ConnectionId>,
     pub(crate) ufrag: String,
     pub(crate) server_ufrag: String,
     pub(crate) server_pwd: String,
@@ -105,14 +87,15 @@ pub(crate) struct Client {
     pub(crate) check_answers: usize,
     pub(crate) closed: bool,
     pub(crate) slots: Vec<u32>,
+    /// Application data that DTLS carried.
+    pub(crate) records: Vec<BytesMut>,
 }
-
-const SERVER: &str = "192.0.2.1:4000";
 
 impl Client {
     pub(crate) fn new(address: &str, offering: Offering) -> Client {
         Client {
             address: address.parse().unwrap(),
+            connection: None,
             ufrag: "client".to_owned(),
             server_ufrag: String::new(),
             server_pwd: String::new(),
@@ -127,6 +110,15 @@ impl Client {
             check_answers: 0,
             closed: false,
             slots: Vec::new(),
+            records: Vec::new(),
+        }
+    }
+
+    pub(crate) fn path(&self) -> Path {
+        let remote = self.address;
+        match self.connection {
+            Some(id) => Path::Tcp(TcpPath { id, remote }),
+            None => Path::Udp(remote),
         }
     }
 
@@ -251,6 +243,7 @@ impl Client {
                     match event {
                         EndpointEvent::HandshakeComplete => self.take_keys(),
                         EndpointEvent::PeerClosed => self.closed = true,
+                        EndpointEvent::ApplicationData(data) => self.records.push(data),
                         _ => {}
                     }
                 }
@@ -323,171 +316,30 @@ impl Client {
         packet.extend(ssrc.to_be_bytes());
         packet.extend([0xBE, 0xDE, 0, 1, LEVEL_ID << 4, level, 0, 0]);
         packet.extend(payload);
+        self.send_rtp(&packet);
+    }
+
+    /// Protects and sends a packet.
+    pub(crate) fn send_rtp(&mut self, packet: &[u8]) {
         let (local, _) = self.srtp.as_mut().unwrap();
-        self.last_sent = local.encrypt_rtp(&packet).unwrap().to_vec();
+        self.last_sent = local.encrypt_rtp(packet).unwrap().to_vec();
         self.outbox.push_back(self.last_sent.clone());
+    }
+
+    /// Sends application data over DTLS.
+    pub(crate) fn send_record(&mut self, now: Instant, data: &[u8]) {
+        let server = SERVER.parse().unwrap();
+        self.dtls.write(now, server, data).unwrap();
+        self.flush_dtls();
+    }
+
+    pub(crate) fn fingerprint(&self) -> &str {
+        self.certificate.fingerprint_sha256()
     }
 
     pub(crate) fn send_rtcp(&mut self, compound: &[u8]) {
         let (local, _) = self.srtp.as_mut().unwrap();
         self.outbox
             .push_back(local.encrypt_rtcp(compound).unwrap().to_vec());
-    }
-}
-
-/// Decides which packets are lost.
-pub(crate) type Lose = Box<dyn FnMut(usize, &[u8]) -> bool>;
-
-/// An engine, its clients, and the time.
-pub(crate) struct Net {
-    pub(crate) now: Now,
-    pub(crate) engine: Engine,
-    pub(crate) wire: Wire,
-    pub(crate) clients: Vec<Client>,
-    pub(crate) events: Vec<MediaEvent>,
-    /// Asked for each media packet from the engine (client, bytes): whether it is lost.
-    pub(crate) lose: Lose,
-}
-
-pub(crate) const ROOM: RoomId = RoomId(1);
-
-impl Net {
-    pub(crate) fn new() -> Net {
-        Net::with_limits(Duration::from_secs(30), 1000)
-    }
-
-    pub(crate) fn with_limits(idle_timeout: Duration, max_peers: usize) -> Net {
-        let config = EngineConfig {
-            candidates: vec![SERVER.parse().unwrap()],
-            idle_timeout,
-            max_peers,
-            prominent_speakers: 10,
-            seed: [7; 32],
-        };
-        Net {
-            now: Now {
-                mono: Instant::now(),
-                unix: Duration::from_secs(1_700_000_000),
-            },
-            engine: Engine::new(config, &Certificate::generate().unwrap()).unwrap(),
-            wire: Wire::default(),
-            clients: Vec::new(),
-            events: Vec::new(),
-            lose: Box::new(|_, _| false),
-        }
-    }
-
-    /// Adds a client whose peer id is its index, accepted but not connected.
-    pub(crate) fn join(&mut self, offering: Offering, role: Role) -> (usize, Accepted) {
-        let index = self.clients.len();
-        let mut client = Client::new(&format!("198.51.100.1:{}", 1000 + index), offering);
-        let offer = Offer::parse_audio(&client.offer()).unwrap();
-        let accepted = self
-            .engine
-            .accept(&self.now, ROOM, PeerId(index as u64), &offer, role)
-            .unwrap();
-        client.take_answer(&accepted.answer);
-        self.clients.push(client);
-        (index, accepted)
-    }
-
-    /// Adds a client and connects it.
-    pub(crate) fn connect(&mut self, offering: Offering, role: Role) -> (usize, Accepted) {
-        let (index, accepted) = self.join(offering, role);
-        self.handshake(index);
-        (index, accepted)
-    }
-
-    pub(crate) fn publisher(&mut self) -> usize {
-        self.connect(Offering::PUBLISH, Role::Publish).0
-    }
-
-    pub(crate) fn listener(&mut self, slots: usize) -> usize {
-        self.connect(Offering::listen(slots), Role::Listen(Subscription::Floor))
-            .0
-    }
-
-    pub(crate) fn handshake(&mut self, index: usize) {
-        self.clients[index].check(true);
-        self.run(Duration::from_millis(20));
-        let now = self.now.mono;
-        self.clients[index].start_dtls(now);
-        self.run(Duration::from_millis(200));
-        assert!(self.clients[index].is_connected(), "client {index}");
-    }
-
-    /// Lets `time` pass, a millisecond at a time, delivering everything at once.
-    pub(crate) fn run(&mut self, time: Duration) {
-        let end = self.now.mono + time;
-        loop {
-            self.exchange();
-            if self.now.mono >= end {
-                break;
-            }
-            self.now = self.now.after(Duration::from_millis(1));
-            if self
-                .engine
-                .poll_timeout()
-                .is_some_and(|at| at <= self.now.mono)
-            {
-                self.engine.handle_timeout(&self.now, &mut self.wire);
-            }
-        }
-    }
-
-    /// Delivers until nobody has anything to send.
-    pub(crate) fn exchange(&mut self) {
-        loop {
-            let mut idle = true;
-            for index in 0..self.clients.len() {
-                while let Some(mut datagram) = self.clients[index].outbox.pop_front() {
-                    idle = false;
-                    let from = self.clients[index].address;
-                    self.engine
-                        .handle_datagram(&self.now, from, &mut datagram, &mut self.wire);
-                }
-            }
-            while let Some((to, datagram)) = self.wire.sent.pop_front() {
-                idle = false;
-                let Some(index) = self.clients.iter().position(|it| it.address == to) else {
-                    continue;
-                };
-                let media = datagram[0] >= 128 && !(192..=223).contains(&datagram[1]);
-                if !media || !(self.lose)(index, &datagram) {
-                    self.clients[index].handle(&self.now, &datagram);
-                }
-            }
-            while let Some(event) = self.engine.poll_event() {
-                self.events.push(event);
-            }
-            if idle {
-                break;
-            }
-        }
-    }
-
-    /// Raw bytes from anywhere.
-    pub(crate) fn inject(&mut self, from: &str, datagram: &[u8]) {
-        let mut datagram = datagram.to_vec();
-        self.engine.handle_datagram(
-            &self.now,
-            from.parse().unwrap(),
-            &mut datagram,
-            &mut self.wire,
-        );
-    }
-
-    /// One publisher speaks: `count` packets of 20 ms, numbered from `seq`.
-    pub(crate) fn speak(&mut self, client: usize, seq: u16, count: u16, level: u8) {
-        for step in 0..count {
-            let seq = seq.wrapping_add(step);
-            self.clients[client].send_audio(
-                seq,
-                u32::from(seq).wrapping_mul(960),
-                level,
-                &[seq as u8; 40],
-            );
-            self.run(Duration::from_millis(20));
-        }
     }
 }
