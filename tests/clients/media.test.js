@@ -66,6 +66,18 @@ test('two browsers hear and see each other', { timeout: 120_000 }, async (t) => 
   await t.test('a camera that is published again is seen again', async () => {
     await tabs.ann.run(() => window.room.localParticipant.setCameraEnabled(true));
     await tabs.bob.sees('ann');
+    await untilIt('a picture', () => tabs.bob.picture('ann'), (it) => it?.mean > 20 && it.spread > 5);
+  });
+
+  await t.test('a microphone that is published again is heard again', async () => {
+    await tabs.ann.run(async () => {
+      const { localParticipant } = window.room;
+      await localParticipant.unpublishTrack(localParticipant.getTrackPublication('microphone').track);
+    });
+    await tabs.bob.happened('trackUnsubscribed', { identity: 'ann', source: 'microphone' });
+    await tabs.ann.run(() => window.room.localParticipant.setMicrophoneEnabled(true));
+    await tabs.bob.hears('ann');
+    await untilIt('a beep', () => tabs.bob.pitch('ann'), (it) => it?.level > -50);
   });
 
   await t.test('a browser that leaves is gone for the other', async () => {
