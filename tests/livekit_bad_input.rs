@@ -143,7 +143,7 @@ fn a_flood_of_requests_ends_its_client_only() {
 #[test]
 fn publishing_without_the_grant_is_refused_by_name() {
     let server = Server::start("");
-    let listener = token("demo", "ann", &["--subscribe"]);
+    let listener = token("demo", "ann", &["--publish", "false"]);
     let mut client = Signal::join(&server, &listener);
     let own = client.join.participant.clone().expect("a participant");
     assert!(!own.permission.expect("a permission").can_publish);

@@ -291,7 +291,7 @@ fn floods_harm_nobody() {
             other => panic!("it is still open: {other:?}"),
         }
     }
-    assert_eq!(server.request("GET", "/ready").send().status, 200);
+    assert_eq!(server.request("GET", "/live").send().status, 200);
 }
 
 #[test]

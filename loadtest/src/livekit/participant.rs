@@ -35,6 +35,10 @@ pub struct JoinOptions {
 }
 
 /// What a participant notices.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, and it is taken apart at once"
+)]
 #[derive(Debug)]
 pub enum Happening {
     /// Media can flow.
@@ -407,6 +411,10 @@ impl Participant {
     }
 }
 
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, and it is taken apart at once"
+)]
 enum Drained {
     Happened(Happening),
     Idle(Instant),

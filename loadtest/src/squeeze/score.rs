@@ -111,7 +111,7 @@ pub(super) fn score(recording: &Recording, moments: &Moments, joined: Instant) -
             .filter(move |change| (from..to).contains(&change.at_s))
     };
     let lower = within(cut, restored).find(|change| Some(change.layer) < layer_at_cut);
-    let settled = lower.and_then(|_| within(cut, restored).last());
+    let settled = lower.and_then(|_| within(cut, restored).next_back());
     let back = within(restored, f64::INFINITY).find(|change| Some(change.layer) >= layer_at_cut);
     let (longest, at) = longest_freeze(recording, moments.start, moments.end);
     let settled_at = settled.map_or(moments.restored, |change| {

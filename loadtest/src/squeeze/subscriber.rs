@@ -19,8 +19,8 @@ const FIRST_KEYFRAME: Duration = Duration::from_millis(200);
 /// How long what is missing may be asked for at a time: once, as the stack asks every 33 ms.
 const NACK_WINDOW: Duration = Duration::from_millis(34);
 
-/// The shortest time between two requests of what is missing.
-const NACK_REST: Duration = Duration::from_millis(60);
+/// The shortest time between two requests of what is missing: the stack asks five times at most.
+const NACK_REST: Duration = Duration::from_millis(100);
 
 /// A packet of audio.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -58,6 +58,9 @@ pub(super) struct Subscriber {
     delay: Duration,
     origin: Instant,
     nacks_since: Instant,
+    highest: u64,
+    /// Something is missing that was not asked for yet.
+    gap: bool,
     pub(super) recording: Recording,
 }
 
@@ -73,6 +76,8 @@ impl Subscriber {
             delay,
             origin,
             nacks_since: origin,
+            highest: u64::MAX,
+            gap: false,
             recording: Recording::default(),
         }
     }
@@ -123,6 +128,11 @@ impl Subscriber {
             self.camera = Some(packet.header.ssrc);
             let bytes = packet.header.header_len + packet.payload.len();
             self.recording.video.push((packet.timestamp, bytes));
+            self.gap |= *packet.seq_no > self.highest.saturating_add(1);
+            self.highest = match self.highest {
+                u64::MAX => *packet.seq_no,
+                highest => highest.max(*packet.seq_no),
+            };
             let shown = self.pictures.packet(
                 packet.timestamp,
                 *packet.seq_no,
@@ -140,7 +150,7 @@ impl Subscriber {
         }
     }
 
-    /// Lets the stack ask for what is missing once a round trip, as a browser does.
+    /// Lets the stack ask for what is missing at once, and again every round trip, as a browser does.
     fn pace_nacks(&mut self, now: Instant) {
         let Some(camera) = self.camera else {
             return;
@@ -148,10 +158,14 @@ impl Subscriber {
         let way = self.recording.heard.last().map_or(self.delay, |heard| {
             heard.at.saturating_duration_since(self.origin + heard.sent)
         });
-        let round_trip = (way + self.delay).max(NACK_REST);
         let open = now.saturating_duration_since(self.nacks_since);
-        if open >= round_trip {
+        let rest = match self.gap {
+            true => NACK_REST,
+            false => (way + self.delay).max(NACK_REST),
+        };
+        if open >= rest {
             self.nacks_since = now;
+            self.gap = false;
         }
         let open = now.saturating_duration_since(self.nacks_since) < NACK_WINDOW;
         self.participant.allow_nacks(camera, open);

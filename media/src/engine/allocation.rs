@@ -151,10 +151,12 @@ impl Engine {
             if rates.iter().all(Option::is_none) {
                 continue;
             }
+            let current = video.forwarder.current().map(|layer| layer.spatial);
+            video.waiting = video.waiting.filter(|_| current.is_none());
             claims.push(Claim {
                 rates,
                 highest: video.playing.layer.min(2),
-                current: video.forwarder.current().map(|layer| layer.spatial),
+                current: current.or(video.waiting),
                 priority: video.playing.priority,
             });
             slots.push((at, track));
@@ -187,17 +189,13 @@ impl Engine {
             .is_none_or(|at| now.saturating_duration_since(at) >= REST);
         let given = share(&claims, budget, raise);
         tracing::trace!(
-            peer = peer.id.0,
+            peer = %peer.id,
             estimate = estimator.estimate(),
-            acknowledged = estimator.acknowledged(now),
+            arriving = estimator.acknowledged(now),
             loss = estimator.loss(),
-            measured = estimator.is_measured(),
-            ideal,
+            ?claims,
             ?given,
-            current = ?claims.iter().map(|claim| claim.current).collect::<Vec<_>>(),
-            rates = ?claims.iter().map(|claim| claim.rates).collect::<Vec<_>>(),
-            raise,
-            "allocated"
+            "bandwidth is allocated"
         );
         for ((claim, given), (at, track)) in claims.iter().zip(given).zip(slots) {
             if given < claim.current {
@@ -206,6 +204,15 @@ impl Engine {
             let Some(video) = listening.slots[at].video_mut() else {
                 continue;
             };
+            // What is sent while a keyframe of the lower layer is waited for may be more than the way
+            // takes. If it is far more, little of it arrives, and the keyframe would queue behind it.
+            let rate = claim
+                .current
+                .and_then(|current| claim.rates[usize::from(current).min(2)]);
+            if given < claim.current && rate.is_some_and(|rate| budget < rate / 2) {
+                video.forwarder.set_target(None);
+                video.waiting = given;
+            }
             video.allotted = given;
             let streams = tracks[track]
                 .video

@@ -91,8 +91,12 @@ impl Engine {
         let ice = &mut self.peers[key].ice;
         // Until the peer nominates a path, the last one it proved will do.
         if checked.nominated || !ice.nominated {
-            ice.selected = Some(from);
+            let before = ice.selected.replace(from);
             ice.nominated |= checked.nominated;
+            if before.is_none() {
+                // What could not be sent without a path.
+                self.schedule(key);
+            }
         }
     }
 
@@ -338,7 +342,12 @@ impl Engine {
                 if let (Some(listening), Some(feedback)) =
                     (&mut peer.listening, feedback.of(compound))
                 {
+                    let before = listening.estimator.estimate();
                     listening.estimator.on_feedback(now.mono, &feedback);
+                    if listening.estimator.estimate() < before / 5 * 4 {
+                        // What is too much now fills a queue that everything else waits in.
+                        self.next_allocation = None;
+                    }
                 }
             }
             // A source that leaves is replaced or closed by signalling.

@@ -198,22 +198,17 @@ impl Peer {
     /// When this peer next needs attention.
     pub(super) fn due(&self, idle_timeout: Duration) -> Instant {
         let mut due = self.last_heard + idle_timeout;
-        let nacks = self
-            .publishing
-            .iter()
+        // Without keys or a path nothing can be sent, and what is due would stay due.
+        let reachable = self.srtp.is_some() && self.ice.selected.is_some();
+        let publishing = self.publishing.iter().filter(|_| reachable);
+        let listening = self.listening.iter().filter(|_| reachable);
+        let nacks = publishing
+            .clone()
             .flat_map(|publishing| &publishing.streams)
             .flat_map(|stream| [stream.nack.next_at(), stream.keyframes.next_at()])
             .flatten();
-        let feedback = self
-            .publishing
-            .iter()
-            .filter_map(|publishing| publishing.arrivals.as_ref()?.next_at());
-        // Before there are keys nothing can be probed, and what is due would stay due.
-        let probes = self
-            .listening
-            .iter()
-            .filter(|_| self.srtp.is_some())
-            .filter_map(|listening| listening.estimator.next_at());
+        let feedback = publishing.filter_map(|publishing| publishing.arrivals.as_ref()?.next_at());
+        let probes = listening.filter_map(|listening| listening.estimator.next_at());
         for at in nacks
             .chain(feedback)
             .chain(probes)

@@ -47,6 +47,8 @@ pub(super) struct VideoStream {
     pub(super) allotted: Option<u8>,
     /// Whether the listener was told that the stream is paused.
     pub(super) paused: bool,
+    /// The layer of which a keyframe is waited for while nothing is sent.
+    pub(super) waiting: Option<u8>,
 }
 
 /// What a sender report tells of a stream.
@@ -74,6 +76,7 @@ impl Slot {
             playing: Playing::FULL,
             allotted: Some(u8::MAX),
             paused: false,
+            waiting: None,
         };
         Slot::new(section, Stream::Video(Box::new(stream)), true)
     }

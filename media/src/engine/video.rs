@@ -28,6 +28,10 @@ use crate::video::packet::VideoPacket;
 /// Most layers whose rates are measured.
 const MAX_LAYERS: usize = 3;
 
+/// A layer that has nothing while another has packets for so long is not sent any more: publishers
+/// give up the highest one first when their way or their processor is busy.
+const LEFT_BEHIND: Duration = Duration::from_millis(300);
+
 /// What a track of video has besides what any has.
 pub(super) struct VideoTrack {
     formats: Vec<VideoFormat>,
@@ -96,6 +100,9 @@ impl VideoTrack {
     /// Bits a second of each layer that is sent now, with all that it needs of those below.
     pub(super) fn rates(&self, now: Instant) -> [Option<u64>; MAX_LAYERS] {
         let mut rates = self.meters.map(|meter| meter.rate(now));
+        for (layer, rate) in rates.iter_mut().enumerate() {
+            rate.take_if(|_| !self.is_alive(layer, now));
+        }
         if self.layering() == Layering::Svc {
             let mut sum = 0;
             for rate in rates.iter_mut().flatten() {
@@ -106,11 +113,14 @@ impl VideoTrack {
         rates
     }
 
-    /// Whether anything of a layer came lately.
+    /// Whether a layer goes on: something of it came lately, and no other layer went on without it.
     pub(super) fn is_alive(&self, layer: usize, now: Instant) -> bool {
-        self.meters
-            .get(layer)
-            .is_some_and(|meter| meter.is_alive(now))
+        let newest = self.meters.iter().filter_map(Meter::last).max();
+        self.meters.get(layer).is_some_and(|meter| {
+            let behind = newest.zip(meter.last());
+            let behind = behind.map(|(newest, last)| newest.saturating_duration_since(last));
+            meter.is_alive(now) && behind.is_some_and(|behind| behind < LEFT_BEHIND)
+        })
     }
 
     /// Takes note of the highest layer that anybody wants now. Gives whether the publisher has to be

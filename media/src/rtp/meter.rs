@@ -43,6 +43,11 @@ impl Meter {
         self.is_alive(now).then_some(self.rate).flatten()
     }
 
+    /// When anything came last.
+    pub fn last(&self) -> Option<Instant> {
+        self.last
+    }
+
     /// Whether anything came lately.
     pub fn is_alive(&self, now: Instant) -> bool {
         self.last

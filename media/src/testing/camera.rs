@@ -83,6 +83,8 @@ pub(crate) struct Camera {
     pub(crate) format: Format,
     pub(crate) layers: Vec<Layer>,
     pub(crate) muted: bool,
+    /// Between two frames.
+    pub(crate) interval: Duration,
     next: Option<Instant>,
     start: Instant,
     number: u64,
@@ -139,6 +141,7 @@ impl Camera {
                 .map(|((&bps, &rid), at)| Layer::new(rid, first + 2 * at, bps))
                 .collect(),
             muted: false,
+            interval: Duration::from_micros(33_333),
             next: None,
             start,
             number: 0,
@@ -156,7 +159,7 @@ impl Camera {
         if next > now {
             return sent;
         }
-        self.next = Some(next + Duration::from_micros(33_333));
+        self.next = Some(next + self.interval);
         self.number += 1;
         let captured = (now - self.start).as_millis() as u32;
         for layer in self.layers.iter_mut().filter(|layer| layer.active) {

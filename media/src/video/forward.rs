@@ -192,6 +192,9 @@ impl VideoForwarder {
             Choice::Ignore => return None,
             Choice::Start { marker } => {
                 self.seqs.start(rtp.seq, self.next_seq);
+                // Who has the keyframe needs nothing from before it, and a way that was too narrow
+                // for the layer before should not carry its repair.
+                self.sent.forget_before(self.next_seq);
                 self.timeline.start(rtp.header.timestamp, packet.captured);
                 self.pictures.start(&packet.info);
                 let picture = self.pictures.keep(&packet.info);

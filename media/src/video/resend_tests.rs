@@ -70,6 +70,24 @@ fn a_request_is_answered_by_a_retransmission() {
 }
 
 #[test]
+fn what_was_before_a_change_of_layers_is_not_repeated() {
+    let mut subscriber = vp8_subscriber(true, true);
+    let mut track = Simulcast::new(Instant::now());
+    subscriber.target(1, 0);
+    let [_, high] = track.frame(Some(1));
+    let before = subscriber.forward_all(&high);
+    subscriber.target(0, 0);
+    let [low, _] = track.frame(Some(0));
+    let after = subscriber.forward_all(&low);
+    let (now, rtt) = (Instant::now(), Duration::from_millis(50));
+    let mut again = |packets: &[Received]| {
+        let seq = packets[0].header.seq;
+        subscriber.forwarder.requested(now, seq, rtt).is_some()
+    };
+    assert_eq!((again(&before), again(&after)), (false, true));
+}
+
+#[test]
 fn without_a_retransmission_stream_a_packet_is_repeated_bit_for_bit() {
     let mut subscriber = vp8_subscriber(false, true);
     let mut track = Simulcast::new(Instant::now());

@@ -61,6 +61,23 @@ fn a_peer_that_says_goodbye_is_closed_and_answered() {
 }
 
 #[test]
+fn a_listener_that_is_not_connected_yet_keeps_nobody_waiting() {
+    let mut net = Net::new();
+    let publisher = net.publisher();
+    let listener = net.listener(1);
+    // It has video waiting for it, more than its way is believed to take.
+    let key = net.engine.by_id[&PeerId(listener as u64)];
+    net.engine.peers[key].srtp = None;
+    let listening = net.engine.peers[key].listening.as_deref_mut().unwrap();
+    listening.estimator.wanted(5_000_000);
+    net.engine.schedule(key);
+    net.run(Duration::from_secs(1));
+    let (now, idle) = (net.now.mono, net.engine.config.idle_timeout);
+    assert!(net.engine.peers[key].due(idle) > now);
+    net.speak(publisher, 0, 1, 30);
+}
+
+#[test]
 fn a_closed_peer_is_told() {
     let mut net = Net::new();
     let listener = net.listener(1);

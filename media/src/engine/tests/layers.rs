@@ -235,12 +235,27 @@ fn a_layer_that_is_not_sent_any_more_is_left() {
     call.run(ms(3000));
     assert_eq!(layer(&call, viewer), Some(1));
     let screen = call.members[viewer].screen("1");
-    assert!(screen.longest_gap(from, call.net.now.mono) < ms(2000));
+    assert!(screen.longest_gap(from, call.net.now.mono) < ms(700));
     let layer_2 = &mut call.members[publisher].cameras[0].layers[2];
     (layer_2.active, layer_2.wants_keyframe) = (true, true);
     call.run(ms(6000));
     assert_eq!(layer(&call, viewer), Some(2));
     assert!(call.members[viewer].faults().is_empty());
+}
+
+#[test]
+fn a_screen_that_seldom_changes_keeps_its_highest_layer() {
+    let (mut call, publisher, viewer, _) = watched();
+    call.run(ms(5000));
+    call.members[publisher].cameras[0].interval = ms(1000);
+    call.run(ms(1000));
+    let from = call.members[viewer].screen("1").frames.len();
+    call.run(ms(20_000));
+    let frames = &call.members[viewer].screen("1").frames[from..];
+    assert!(frames.len() >= 19, "{}", frames.len());
+    for frame in frames {
+        assert_eq!(frame.content.source, SOURCES[2]);
+    }
 }
 
 #[test]
