@@ -32,10 +32,12 @@ build: ## build the release binaries
 test: ## format, lints, unit and end-to-end tests, then browsers and LiveKit's clients
 	@scripts/setup test
 	cargo fmt --all --check
+	cargo fmt --check --manifest-path tests/clients/rust/Cargo.toml
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 	cargo test --workspace --locked
 	cd tests/browser && HIVE_BIN=$(CURDIR)/target/debug/hive npm test --silent
+	cargo build --quiet --locked --manifest-path tests/clients/rust/Cargo.toml --target-dir target/clients
 	cd tests/clients && HIVE_BIN=$(CURDIR)/target/debug/hive npm test --silent
 
 .PHONY: fuzz

@@ -2,28 +2,30 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { stage } from './harness/stage.js';
-import { untilIt } from './harness/until.js';
+import { until, untilIt } from './harness/until.js';
 
 const ROOM = 'attributes';
 
 test('what participants say of themselves reaches the others', { timeout: 120_000 }, async (t) => {
   const { chromium, python } = await stage(t);
-  const ann = await chromium(ROOM, 'ann', {
+  const fromToken = {
     grants: { canUpdateOwnMetadata: true },
     claims: { name: 'Ann', metadata: 'from the token', attributes: { seat: '12', table: 'A' } },
-  });
-  const bob = await chromium(ROOM, 'bob');
-  const cec = await python(ROOM, 'cec', { grants: { canUpdateOwnMetadata: true } });
+  };
+  const [ann, bob, cec] = await Promise.all([
+    chromium(ROOM, 'ann', fromToken),
+    chromium(ROOM, 'bob'),
+    python(ROOM, 'cec', { grants: { canUpdateOwnMetadata: true } }),
+  ]);
   const known = () =>
     bob.run(() => {
       const who = window.room.remoteParticipants.get('ann');
-      return { name: who.name, metadata: who.metadata, attributes: who.attributes };
+      return who && { name: who.name, metadata: who.metadata, attributes: who.attributes };
     });
 
   await t.test('what the token says', async () => {
     const expected = { name: 'Ann', metadata: 'from the token', attributes: { seat: '12', table: 'A' } };
-    assert.deepEqual(await known(), expected);
-    assert.deepEqual((await cec.call('people')).ann, expected);
+    for (const look of [known, async () => (await cec.call('people')).ann]) assert.deepEqual(await until('ann', look), expected);
   });
 
   await t.test('what a browser changes', async () => {

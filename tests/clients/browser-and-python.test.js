@@ -10,12 +10,9 @@ const RGB = [30, 180, 60];
 
 test('a browser and a Python client hear, see and read each other', { timeout: 120_000 }, async (t) => {
   const { chromium, python } = await stage(t);
-  const tab = await chromium(ROOM, 'browser', { videoCaptureDefaults: { resolution: { width: 640, height: 360, frameRate: 15 } } });
-  const peer = await python(ROOM, 'python');
-  await tab.run(async () => {
-    await window.room.localParticipant.setMicrophoneEnabled(true);
-    await window.room.localParticipant.setCameraEnabled(true);
-  });
+  const options = { videoCaptureDefaults: { resolution: { width: 640, height: 360, frameRate: 15 } } };
+  const [tab, peer] = await Promise.all([chromium(ROOM, 'browser', options), python(ROOM, 'python')]);
+  await tab.run(() => window.room.localParticipant.enableCameraAndMicrophone());
   await peer.call('publish_tone', { name: 'voice', hertz: HERTZ });
   await peer.call('publish_colour', { name: 'colour', rgb: RGB });
 

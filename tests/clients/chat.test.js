@@ -34,9 +34,9 @@ async function sendFile() {
 
 test('two browsers write to each other', { timeout: 120_000 }, async (t) => {
   const { chromium } = await stage(t);
-  const tabs = { ann: await chromium(ROOM, 'ann'), bob: await chromium(ROOM, 'bob') };
-  for (const tab of Object.values(tabs)) await tab.run(listen);
-  const bystander = await chromium(ROOM, 'eve');
+  const [ann, bob, bystander] = await Promise.all(['ann', 'bob', 'eve'].map((name) => chromium(ROOM, name)));
+  const tabs = { ann, bob };
+  for (const tab of [ann, bob]) await tab.run(listen);
 
   for (const [own, other] of [['ann', 'bob'], ['bob', 'ann']]) {
     const [from, to] = [tabs[own], tabs[other]];

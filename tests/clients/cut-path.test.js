@@ -17,14 +17,9 @@ test('clients whose UDP path is cut for five seconds go on', { timeout: 120_000 
   const relay = await udpRelay(OUTSIDE, hive.mediaPort);
   ends(() => relay.close());
   const options = { videoCaptureDefaults: { resolution: { width: 640, height: 360, frameRate: 15 } } };
-  const tabs = { ann: await chromium(ROOM, 'ann', options), bob: await chromium(ROOM, 'bob', options) };
-  const peer = await python(ROOM, 'peer');
-  for (const tab of Object.values(tabs)) {
-    await tab.run(async () => {
-      await window.room.localParticipant.setMicrophoneEnabled(true);
-      await window.room.localParticipant.setCameraEnabled(true);
-    });
-  }
+  const [ann, bob, peer] = await Promise.all([chromium(ROOM, 'ann', options), chromium(ROOM, 'bob', options), python(ROOM, 'peer')]);
+  const tabs = { ann, bob };
+  for (const tab of [ann, bob]) await tab.run(() => window.room.localParticipant.enableCameraAndMicrophone());
   await peer.call('publish_tone', { name: 'voice', hertz: 440 });
   const everything = async () => {
     await tabs.ann.sees('bob');

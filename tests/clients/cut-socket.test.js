@@ -13,13 +13,13 @@ test('clients whose WebSocket is cut resume', { timeout: 120_000 }, async (t) =>
   const proxy = await tcpProxy(hive.httpPort);
   ends(() => proxy.close());
   const at = `ws://127.0.0.1:${proxy.port}`;
-  const witness = await chromium(ROOM, 'witness');
-  const tab = await chromium(ROOM, 'tab', { at, videoCaptureDefaults: { resolution: { width: 640, height: 360, frameRate: 15 } } });
-  const peer = await python(ROOM, 'peer', { at });
-  await tab.run(async () => {
-    await window.room.localParticipant.setMicrophoneEnabled(true);
-    await window.room.localParticipant.setCameraEnabled(true);
-  });
+  const options = { at, videoCaptureDefaults: { resolution: { width: 640, height: 360, frameRate: 15 } } };
+  const [witness, tab, peer] = await Promise.all([
+    chromium(ROOM, 'witness'),
+    chromium(ROOM, 'tab', options),
+    python(ROOM, 'peer', { at }),
+  ]);
+  await tab.run(() => window.room.localParticipant.enableCameraAndMicrophone());
   await witness.run(() => window.room.localParticipant.setMicrophoneEnabled(true));
   await peer.call('publish_tone', { name: 'voice', hertz: 440 });
   for (const it of [witness, tab]) await it.hears('peer');

@@ -7,8 +7,7 @@ const ROOM = 'twice';
 
 test('a second client of one identity takes the place of the first', { timeout: 120_000 }, async (t) => {
   const { chromium, python } = await stage(t);
-  const witness = await chromium(ROOM, 'witness');
-  const first = await chromium(ROOM, 'ann');
+  const [witness, first] = await Promise.all(['witness', 'ann'].map((name) => chromium(ROOM, name)));
   await first.run(() => window.room.localParticipant.setMicrophoneEnabled(true));
   await witness.hears('ann');
   const sid = () => witness.run(() => window.room.remoteParticipants.get('ann')?.sid);

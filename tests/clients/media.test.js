@@ -9,13 +9,9 @@ const ROOM = 'media';
 test('two browsers hear and see each other', { timeout: 120_000 }, async (t) => {
   const { chromium } = await stage(t);
   const options = { videoCaptureDefaults: { resolution: { width: 640, height: 360, frameRate: 15 } } };
-  const tabs = { ann: await chromium(ROOM, 'ann', options), bob: await chromium(ROOM, 'bob', options) };
-  for (const tab of Object.values(tabs)) {
-    await tab.run(async () => {
-      await window.room.localParticipant.setMicrophoneEnabled(true);
-      await window.room.localParticipant.setCameraEnabled(true);
-    });
-  }
+  const [ann, bob] = await Promise.all(['ann', 'bob'].map((name) => chromium(ROOM, name, options)));
+  const tabs = { ann, bob };
+  for (const tab of [ann, bob]) await tab.run(() => window.room.localParticipant.enableCameraAndMicrophone());
 
   for (const [own, other] of [['ann', 'bob'], ['bob', 'ann']]) {
     const tab = tabs[own];
@@ -70,6 +66,18 @@ test('two browsers hear and see each other', { timeout: 120_000 }, async (t) => 
   await t.test('a camera that is published again is seen again', async () => {
     await tabs.ann.run(() => window.room.localParticipant.setCameraEnabled(true));
     await tabs.bob.sees('ann');
+    await untilIt('a picture', () => tabs.bob.picture('ann'), (it) => it?.mean > 20 && it.spread > 5);
+  });
+
+  await t.test('a microphone that is published again is heard again', async () => {
+    await tabs.ann.run(async () => {
+      const { localParticipant } = window.room;
+      await localParticipant.unpublishTrack(localParticipant.getTrackPublication('microphone').track);
+    });
+    await tabs.bob.happened('trackUnsubscribed', { identity: 'ann', source: 'microphone' });
+    await tabs.ann.run(() => window.room.localParticipant.setMicrophoneEnabled(true));
+    await tabs.bob.hears('ann');
+    await untilIt('a beep', () => tabs.bob.pitch('ann'), (it) => it?.level > -50);
   });
 
   await t.test('a browser that leaves is gone for the other', async () => {

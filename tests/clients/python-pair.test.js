@@ -9,10 +9,8 @@ const SAID = { ann: { hertz: 440, rgb: [200, 40, 40] }, bob: { hertz: 1000, rgb:
 
 test('two Python clients hear, see and read each other', { timeout: 120_000 }, async (t) => {
   const { python } = await stage(t);
-  const peers = {
-    ann: await python(ROOM, 'ann', { single: false }),
-    bob: await python(ROOM, 'bob', { single: true }),
-  };
+  const [ann, bob] = await Promise.all([python(ROOM, 'ann', { single: false }), python(ROOM, 'bob', { single: true })]);
+  const peers = { ann, bob };
   const sids = {};
   for (const [name, peer] of Object.entries(peers)) {
     sids[name] = {
@@ -61,14 +59,27 @@ test('two Python clients hear, see and read each other', { timeout: 120_000 }, a
     });
   }
 
-  await t.test('mute, unmute and unpublish are told', async () => {
-    await peers.ann.call('mute', { sid: sids.ann.voice, muted: true });
-    await peers.bob.happened('track_muted', { identity: 'ann', sid: sids.ann.voice });
-    await peers.ann.call('mute', { sid: sids.ann.voice, muted: false });
-    await peers.bob.happened('track_unmuted', { identity: 'ann', sid: sids.ann.voice });
-    await peers.ann.call('unpublish', { sid: sids.ann.colour });
-    await peers.bob.happened('track_unpublished', { identity: 'ann', sid: sids.ann.colour });
-  });
+  for (const [own, other] of [['ann', 'bob'], ['bob', 'ann']]) {
+    await t.test(`mute, unmute and unpublish of ${own} are told`, async () => {
+      await peers[own].call('mute', { sid: sids[own].voice, muted: true });
+      await peers[other].happened('track_muted', { identity: own, sid: sids[own].voice });
+      await peers[own].call('mute', { sid: sids[own].voice, muted: false });
+      await peers[other].happened('track_unmuted', { identity: own, sid: sids[own].voice });
+      for (const sid of Object.values(sids[own])) {
+        await peers[own].call('unpublish', { sid });
+        await peers[other].happened('track_unpublished', { identity: own, sid });
+      }
+    });
+
+    await t.test(`what ${own} publishes afterwards is heard and seen`, async () => {
+      await peers[own].call('publish_tone', { name: 'another voice', hertz: 600 });
+      await peers[own].call('publish_colour', { name: 'another colour', rgb: [220, 200, 30] });
+      const isTone = (it) => it?.share > 0.95 && Math.abs(it.hertz - 600) <= 2;
+      await untilIt('the tone', async () => (await peers[other].call('heard'))[`${own}/another voice`], isTone);
+      const seen = await untilIt('the colour', async () => (await peers[other].call('seen'))[`${own}/another colour`], (it) => it?.frames >= 10);
+      assert.ok(seen.rgb[0] > 180 && seen.rgb[2] < 70, JSON.stringify(seen));
+    });
+  }
 
   await t.test('one who leaves is gone for the other', async () => {
     await peers.bob.call('disconnect');

@@ -1,4 +1,4 @@
-// A viewer who asks for less gets a smaller layer of the same camera, and the large one when they ask again.
+// A viewer who asks for less gets a smaller layer of the same camera, and what nobody watches is not sent.
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { stage } from './harness/stage.js';
@@ -8,8 +8,8 @@ const ROOM = 'quality';
 
 test('a viewer chooses the quality of a simulcast camera', { timeout: 120_000 }, async (t) => {
   const { chromium } = await stage(t);
-  const publisher = await chromium(ROOM, 'camera', { videoCaptureDefaults: { resolution: { width: 960, height: 540, frameRate: 15 } } });
-  const viewer = await chromium(ROOM, 'viewer');
+  const options = { videoCaptureDefaults: { resolution: { width: 960, height: 540, frameRate: 15 } } };
+  const [publisher, viewer] = await Promise.all([chromium(ROOM, 'camera', options), chromium(ROOM, 'viewer')]);
   await publisher.run(() => window.room.localParticipant.setCameraEnabled(true));
   const choose = (quality) =>
     viewer.run((quality) => {
@@ -52,5 +52,30 @@ test('a viewer chooses the quality of a simulcast camera', { timeout: 120_000 },
     );
     await enable(true);
     await viewer.sees('camera');
+  });
+
+  await t.test('dynacast: layers that nobody watches are not sent', async () => {
+    const active = () =>
+      publisher.run(async () => {
+        const { sender } = window.room.localParticipant.getTrackPublication('camera').track;
+        return sender.getParameters().encodings.filter((it) => it.active).map((it) => it.rid);
+      });
+    await choose('LOW');
+    await untilIt('one layer', active, (it) => it.join() === 'q');
+    await choose('HIGH');
+    await untilIt('all layers', active, (it) => it.length === 3);
+    await receives(960);
+  });
+
+  await t.test('adaptive stream: the layer is the one that fits the element', async () => {
+    const adaptive = await chromium(ROOM, 'adaptive', { adaptiveStream: { pixelDensity: 1 } });
+    await adaptive.happened('trackSubscribed', { identity: 'camera' });
+    const resize = (width, height) =>
+      adaptive.run(([width, height]) => Object.assign(document.querySelector('video').style, { width: `${width}px`, height: `${height}px` }), [width, height]);
+    const gets = (width) => untilIt(`${width} wide frames`, () => adaptive.received('camera', 'camera'), (it) => it?.frameWidth === width);
+    await resize(160, 90);
+    await gets(320);
+    await resize(960, 540);
+    await gets(960);
   });
 });

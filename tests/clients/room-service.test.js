@@ -29,8 +29,7 @@ test('a backend governs a room with livekit-api', { timeout: 120_000 }, async (t
     assert.deepEqual(await call('list_rooms', { names: ['no-such-room'] }), {});
   });
 
-  const ann = await chromium(ROOM, 'ann', { claims: { name: 'Ann' } });
-  const bob = await python(ROOM, 'bob');
+  const [ann, bob] = await Promise.all([chromium(ROOM, 'ann', { claims: { name: 'Ann' } }), python(ROOM, 'bob')]);
   await ann.run(() => window.room.localParticipant.setMicrophoneEnabled(true));
   const voice = await bob.call('publish_tone', { name: 'voice', hertz: 600 });
   await ann.hears('bob');

@@ -16,7 +16,6 @@ test('a backend in Rust uses livekit-api', { timeout: 600_000 }, async (t) => {
   // `make test` has built it before; then this is quick.
   execFileSync('cargo', ['build', '--quiet', '--locked', '--manifest-path', MANIFEST, '--target-dir', TARGET], { stdio: 'inherit' });
   const receiver = await webhookReceiver();
-  t.after(() => receiver.close());
   const { hive, url, python, process: start } = await stage(t, { WEBHOOK__URLS: `[${receiver.url}]`, WEBHOOK__API_KEY: API_KEY });
   const env = { ...process.env, LIVEKIT_URL: hive.base, LIVEKIT_API_KEY: API_KEY, LIVEKIT_API_SECRET: API_SECRET };
   const rust = (args, input = '') => execFileSync(`${TARGET}/debug/hive-client-tests`, args, { env, input, encoding: 'utf8' }).trim();

@@ -10,7 +10,6 @@ const ROOM = 'hooked';
 
 test('a backend is told what happens in a room', { timeout: 120_000 }, async (t) => {
   const backend = await webhookReceiver({ failures: 1 });
-  t.after(() => backend.close());
   const { python, roomService } = await stage(t, {
     WEBHOOK__URLS: `[${backend.url}]`,
     WEBHOOK__API_KEY: API_KEY,

@@ -10,9 +10,7 @@ const isTone = (hertz) => (it) => it?.share > 0.9 && Math.abs(it.hertz - hertz) 
 
 test('aiortc and LiveKit clients hear each other', { timeout: 120_000 }, async (t) => {
   const { python, process, hive, chromium } = await stage(t);
-  const aiortc = await process('whip.py');
-  const peer = await python(ROOM, 'livekit');
-  const tab = await chromium(ROOM, 'browser');
+  const [aiortc, peer, tab] = await Promise.all([process('whip.py'), python(ROOM, 'livekit'), chromium(ROOM, 'browser')]);
   await peer.call('publish_tone', { name: 'voice', hertz: 500 });
   const speaking = await aiortc.call('publish', { url: `${hive.base}/whip/${ROOM}`, token: token(ROOM, 'aiortc'), hertz: 800 });
 

@@ -72,7 +72,10 @@ impl Hall {
                 .filter_map(|member| {
                     let worst = member
                         .peers()
-                        .filter_map(|peer| stats.get(&peer).map(|stats| quality(stats)))
+                        .filter_map(|peer| stats.get(&peer))
+                        // One that is still connecting has not lost anything.
+                        .filter(|stats| stats.connected)
+                        .map(|stats| quality(stats))
                         .min_by_key(|quality| rank(*quality))?;
                     Some((member.sid.clone(), worst))
                 })
@@ -113,7 +116,7 @@ fn quality(stats: &PeerStats) -> ConnectionQuality {
     let expected = stats.recent_packets.max(1) as f64;
     let loss = stats.recent_lost as f64 / expected;
     let rtt = stats.rtt_ms.unwrap_or(0.0);
-    if !stats.connected || stats.silent_for.as_secs() >= 4 {
+    if stats.silent_for.as_secs() >= 4 {
         ConnectionQuality::Lost
     } else if loss > 0.10 || rtt > 600.0 {
         ConnectionQuality::Poor

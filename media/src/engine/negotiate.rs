@@ -467,8 +467,8 @@ impl Engine {
         played
     }
 
-    /// A slot without a track, in a section of the kind that the client receives in and that does not
-    /// have to rest; made if the section has none yet.
+    /// A new slot, in a section of the kind that the client receives in, that has no track and does not
+    /// have to rest.
     fn free_slot(
         &mut self,
         key: usize,
@@ -487,21 +487,23 @@ impl Engine {
             }
             let slots = &self.peers[key].listening.as_deref()?.slots;
             let found = slots.iter().position(|slot| slot.section == at);
-            match found.map(|slot| &slots[slot]) {
-                Some(slot) if slot.track.is_some() => continue,
-                Some(slot) if slot.fits(&section.kind) => return found,
-                _ => {}
+            if found.is_some_and(|slot| slots[slot].track.is_some()) {
+                continue;
             }
+            // A section that is used again gets sources of its own. Browsers give a receiver that
+            // begins anew with the SSRC that it had no frames: libwebrtc's `VideoRtpReceiver` takes it
+            // for the stream that was removed when the section became inactive.
             let slot = self.new_slot(at, section)?;
-            let slots = &mut self.peers[key].listening.as_deref_mut()?.slots;
+            let listening = self.peers[key].listening.as_deref_mut()?;
             return Some(match found {
                 Some(found) => {
-                    slots[found] = slot;
+                    listening.lost_before += listening.slots[found].lost;
+                    listening.slots[found] = slot;
                     found
                 }
                 None => {
-                    slots.push(slot);
-                    slots.len() - 1
+                    listening.slots.push(slot);
+                    listening.slots.len() - 1
                 }
             });
         }

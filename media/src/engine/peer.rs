@@ -160,6 +160,8 @@ pub(super) struct Listening {
     /// Publishers this peer does not want to hear, itself foremost.
     pub(super) excluded: Vec<PeerId>,
     pub(super) slots: Vec<Slot>,
+    /// What was lost of streams whose slots have been replaced.
+    pub(super) lost_before: i64,
     /// What the way to the peer can take.
     pub(super) estimator: BandwidthEstimator,
     pub(super) allocation: Allocation,
@@ -171,6 +173,7 @@ impl Listening {
             subscription,
             excluded: Vec::new(),
             slots: Vec::new(),
+            lost_before: 0,
             estimator: BandwidthEstimator::new(now, START_BPS),
             allocation: Allocation::default(),
         }
@@ -243,7 +246,8 @@ impl Peer {
                 .filter(|listening| listening.estimator.is_measured())
                 .map(|listening| listening.estimator.estimate()),
             lost_in: inbound().map(|stream| stream.stats.lost()).sum(),
-            lost_out: slots().map(|slot| slot.lost).sum(),
+            lost_out: slots().map(|slot| slot.lost).sum::<i64>()
+                + self.listening.as_ref().map_or(0, |it| it.lost_before),
             jitter_in_ms: inbound()
                 .map(|stream| stream.stats.jitter().as_secs_f64() * 1000.0)
                 .fold(0.0, f64::max),

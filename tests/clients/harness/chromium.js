@@ -78,10 +78,11 @@ async function newTab(page, url) {
     /** What the track of somebody received so far, by the browser's statistics. */
     received: (identity, source) => page.evaluate(([identity, source]) => window.received(identity, source), [identity, source]),
 
-    /** Waits until more of somebody's frames were decoded than now. */
+    /** Waits until more of somebody's frames were decoded and shown than now. */
     async sees(identity, { frames = 10, source = 'camera' } = {}) {
-      const before = (await tab.received(identity, source))?.framesDecoded ?? 0;
-      return untilIt(`more video of ${identity}`, () => tab.received(identity, source), (now) => now?.framesDecoded >= before + frames);
+      const before = await tab.received(identity, source);
+      const grows = (now, field) => now[field] >= (before?.[field] ?? 0) + frames;
+      return untilIt(`more video of ${identity}`, () => tab.received(identity, source), (now) => now && grows(now, 'framesDecoded') && grows(now, 'framesShown'));
     },
 
     /** Waits until somebody's microphone brought more audible sound than now. */

@@ -43,7 +43,9 @@ export function inPage() {
     if (!inbound) return null;
     const { packetsReceived, framesDecoded, frameWidth, frameHeight, freezeCount, totalAudioEnergy, totalSamplesReceived, concealedSamples } = inbound;
     const codec = report.get(inbound.codecId)?.mimeType;
-    return { packetsReceived, framesDecoded, frameWidth, frameHeight, freezeCount, totalAudioEnergy, totalSamplesReceived, concealedSamples, codec };
+    const [element] = track.attachedElements;
+    const framesShown = element?.getVideoPlaybackQuality?.().totalVideoFrames;
+    return { packetsReceived, framesDecoded, framesShown, frameWidth, frameHeight, freezeCount, totalAudioEnergy, totalSamplesReceived, concealedSamples, codec };
   };
 
   window.picture = (identity, source) => {

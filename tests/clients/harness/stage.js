@@ -20,10 +20,10 @@ export async function stage(t, settings = {}, extra = []) {
   /** A tab of Chromium with livekit-client in it; all tabs of a test share one Chromium. */
   const tab = async (options = {}) => {
     if (!browser) {
-      browser = await startBrowser(options);
-      endings.push(() => browser.close());
+      browser = startBrowser(options);
+      endings.push(async () => (await browser).close());
     }
-    return browser.tab();
+    return (await browser).tab();
   };
 
   /** A Python process: `peer.py` is LiveKit's client and room service, `whip.py` aiortc. */

@@ -99,7 +99,7 @@ fn a_section_rests_for_one_description_before_it_plays_another_track() {
     assert_eq!(mids(&playing.played), [("0", video[1])]);
     call.run(ms(1000));
     let screen = call.members[viewer].screen("0");
-    assert!(screen.frames.len() > frames + 20);
+    assert!(screen.frames.len() > 20);
     assert_eq!(screen.frames.last().unwrap().content.source, 0x2000);
     assert!(screen.faults.is_empty(), "{:?}", screen.faults);
 }
@@ -110,20 +110,33 @@ fn a_track_that_is_unsubscribed_may_come_back() {
     let plays = [audio[0], video[0]];
     let (viewer, _) = call.join(Member::viewer(1, 1), &plays);
     call.run(ms(500));
+    let sources = |call: &Call| -> Vec<u32> {
+        let told = call.members[viewer].told.iter();
+        told.flat_map(|section| section.ssrcs.clone()).collect()
+    };
+    let mut seen = sources(&call);
     for _ in 0..3 {
         assert_eq!(call.negotiate(viewer, &[]).played, []);
         call.run(ms(200));
         let again = call.negotiate(viewer, &plays);
         assert_eq!(mids(&again.played), [("0", audio[0]), ("1", video[0])]);
-        let before = call.members[viewer].screen("1").frames.len();
+        // Of the sources before, libwebrtc would decode the packets and show nothing.
+        let now = sources(&call);
+        assert_eq!(now.len(), 3);
+        assert!(
+            now.iter().all(|ssrc| !seen.contains(ssrc)),
+            "{now:?} {seen:?}"
+        );
+        seen.extend(now);
         call.run(ms(1000));
         let member = &call.members[viewer];
-        assert!(member.screen("1").frames.len() > before + 20);
+        assert!(member.screen("1").frames.len() > 20);
         assert!(member.faults().is_empty(), "{:?}", member.faults());
-    }
-    let heard = call.members[viewer].heard_in("0");
-    for pair in heard.windows(2) {
-        assert_eq!(pair[1].header.seq, pair[0].header.seq.wrapping_add(1));
+        let heard = member.heard_in("0");
+        assert!(heard.len() > 40);
+        for pair in heard.windows(2) {
+            assert_eq!(pair[1].header.seq, pair[0].header.seq.wrapping_add(1));
+        }
     }
 }
 
