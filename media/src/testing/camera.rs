@@ -250,7 +250,7 @@ impl Layer {
         mut send: impl FnMut(Outgoing<'_>),
     ) {
         let key = std::mem::take(&mut self.wants_keyframe);
-        let base = key || number % 2 == 0;
+        let base = key || number.is_multiple_of(2);
         self.frame += 1;
         self.picture = (self.picture + 1) & 0x7FFF;
         if key {

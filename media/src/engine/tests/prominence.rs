@@ -107,7 +107,7 @@ fn what_was_left_out_leaves_no_gap() {
         for pair in section.windows(2) {
             assert_eq!(pair[1].0, pair[0].0.wrapping_add(1));
             let step = pair[1].1.wrapping_sub(pair[0].1);
-            assert!(step >= 960 && step < 48_000 * 16, "{step}");
+            assert!((960..48_000 * 16).contains(&step), "{step}");
         }
     }
 }
