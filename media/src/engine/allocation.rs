@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use super::video::LOWER_AFTER;
+use super::video_track::LOWER_AFTER;
 use super::{Engine, MediaEvent};
 use crate::clock::Now;
 

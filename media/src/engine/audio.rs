@@ -77,6 +77,7 @@ impl Engine {
         if stream.nackable {
             let before = stream.nack.next_at();
             if stream.nack.received(now.mono, received.seq) {
+                peer.rtt.repaired(stream.nack.answer());
                 peer.counters.recovered += 1;
                 self.totals.recovered += 1;
             }

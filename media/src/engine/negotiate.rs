@@ -1,30 +1,16 @@
-//! Peers that send and receive, and whose descriptions change: clients of a room.
-//!
-//! Whoever offers, the caller says what is to be played, and the engine finds a section for it. A
-//! section that loses its track is inactive for one description before another track may have it,
-//! because browsers fire `ontrack` only for sections that begin to receive (RFC 9429 §5.10 and the
-//! WebRTC specification's "process the addition of a remote track").
+//! Peers that send and receive, and whose descriptions change: clients of a room. What they offer,
+//! and what is answered.
 
-use std::collections::HashSet;
-
-use rand::Rng;
-
+use super::Engine;
 use super::accept::{AcceptError, TICK, table_section};
 use super::data::{DataChannels, ServerChannel};
-use super::peer::{Listening, Publishing};
-use super::slot::Slot;
-use super::track::{Origin, Subscriber, Track};
-use super::{Engine, Subscription};
+use super::peer::Publishing;
+use super::track::{Origin, Track};
 use crate::clock::Now;
 use crate::ids::{PeerId, RoomId, TrackId};
 use crate::rtp::extension::Extension;
-use crate::rtp::forward::Forwarder;
-use crate::sdp::answer::{
-    MediaAnswer, Preference, SectionAnswer, SentStream, write_answer, write_offer,
-};
-use crate::sdp::offer::{MAX_SECTIONS, Offer, Section, SectionKind};
-use crate::sdp::ours;
-use crate::video::forward::{FirstNumbers, VideoForwarder};
+use crate::sdp::answer::{MediaAnswer, Preference, SectionAnswer, SentStream, write_answer};
+use crate::sdp::offer::{Offer, Section, SectionKind};
 
 /// What a client should hear and see of a track.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,14 +51,6 @@ pub struct Negotiated {
     /// Sections of audio and of video that are wanting for all that the client should receive: it
     /// would have to offer them, or our own offer has as many as one may have.
     pub missing: (usize, usize),
-}
-
-/// What is to find sections in one description.
-struct Turn {
-    /// Tracks that have none yet.
-    wanted: HashSet<usize>,
-    /// Sections that are inactive this time.
-    resting: Vec<usize>,
 }
 
 /// A section in which a client publishes.
@@ -138,115 +116,8 @@ impl Engine {
         })
     }
 
-    /// Offers a client what it is to receive, over a peer connection that serves nothing else. What
-    /// the client answers goes to [`Engine::answered`]. The first offer opens data `channels`; `restart`
-    /// asks for an ICE restart.
-    ///
-    /// # Errors
-    ///
-    /// See [`AcceptError`]; nothing has changed then.
-    pub fn offer(
-        &mut self,
-        now: &Now,
-        room: RoomId,
-        peer: PeerId,
-        plays: &[Play],
-        channels: &[ServerChannel],
-        restart: bool,
-    ) -> Result<Negotiated, AcceptError> {
-        let key = match self.by_id.get(&peer).copied() {
-            Some(key) => {
-                if restart {
-                    let remote = self.peers[key].ice.remote_ufrag.clone();
-                    self.restart_ice(key, &remote);
-                }
-                key
-            }
-            None => {
-                self.check_place(peer)?;
-                let key = self.new_peer(now, room, peer, "", None);
-                let sections = vec![ours::data_section()];
-                self.open_data(now, key, &sections, channels);
-                self.peers[key].sections = sections;
-                key
-            }
-        };
-        let mut sections = std::mem::take(&mut self.peers[key].sections);
-        let mut turn = self.release(now, key, &sections, plays);
-        let mut missing = self.assign(key, &sections, plays, &mut turn);
-        if missing != (0, 0) {
-            let room = MAX_SECTIONS.saturating_sub(sections.len());
-            let audios = missing.0.min(room);
-            for _ in 0..audios {
-                sections.push(ours::audio_section(sections.len()));
-            }
-            for _ in 0..missing.1.min(room - audios) {
-                sections.push(ours::video_section(sections.len()));
-            }
-            missing = self.assign(key, &sections, plays, &mut turn);
-        }
-        let played = self.played(key, &sections);
-        let described: Vec<(Section, SectionAnswer)> = sections
-            .iter()
-            .enumerate()
-            .map(|(at, section)| {
-                let answer = self.answer_section(key, at, section, Preference::default());
-                (section.clone(), answer)
-            })
-            .collect();
-        self.peers[key].sections = sections;
-        self.peers[key].description.1 += 1;
-        let sdp = write_offer(&described, &self.context(key));
-        self.schedule(key);
-        Ok(Negotiated {
-            sdp,
-            published: Vec::new(),
-            played,
-            missing,
-        })
-    }
-
-    /// Takes a client's answer to what [`Engine::offer`] gave.
-    ///
-    /// # Errors
-    ///
-    /// [`AcceptError::UnknownPeer`] if there was no offer.
-    pub fn answered(&mut self, peer: PeerId, answer: &Offer) -> Result<(), AcceptError> {
-        let key = *self
-            .by_id
-            .get(&peer)
-            .ok_or(AcceptError::UnknownPeer(peer))?;
-        let entry = &mut *self.peers[key];
-        entry.ice.remote_ufrag.clone_from(&answer.ice_ufrag);
-        entry.dtls.expect(&answer.fingerprint);
-        let mut sections = std::mem::take(&mut entry.sections);
-        for (at, (ours, theirs)) in sections.iter_mut().zip(&answer.sections).enumerate() {
-            if ours.narrow(theirs) {
-                self.narrow_slot(key, at, ours);
-            }
-        }
-        self.peers[key].sections = sections;
-        Ok(())
-    }
-
-    /// Has the slot of a section send what the client's answer left of our offer.
-    fn narrow_slot(&mut self, key: usize, at: usize, section: &Section) {
-        let listening = self.peers[key].listening.as_deref_mut();
-        let slots = listening.map_or(&mut [][..], |listening| &mut listening.slots);
-        let found = slots.iter_mut().enumerate();
-        let Some((slot, found)) = found.into_iter().find(|(_, slot)| slot.section == at) else {
-            return;
-        };
-        found.narrow(section);
-        let Some(track) = found.track else { return };
-        match found.audio_mut() {
-            Some(forwarder) => forwarder.attach(&self.tracks[track].extensions),
-            None => self.attach_video(Subscriber { peer: key, slot }, track),
-        }
-    }
-
     /// Has data channels for the first description with a section for them.
-    fn open_data(
+    pub(super) fn open_data(
         &mut self,
         now: &Now,
         key: usize,
@@ -365,185 +236,8 @@ impl Engine {
         track
     }
 
-    /// Gives each wanted track a section in which the client receives. Gives what each mid plays, and
-    /// how many sections of audio and video there are too few.
-    fn play_to(
-        &mut self,
-        now: &Now,
-        key: usize,
-        sections: &[Section],
-        plays: &[Play],
-    ) -> (Vec<(String, TrackId)>, (usize, usize)) {
-        let mut turn = self.release(now, key, sections, plays);
-        let missing = self.assign(key, sections, plays, &mut turn);
-        (self.played(key, sections), missing)
-    }
-
-    /// Takes the tracks that are not wanted any more out of their sections.
-    fn release(&mut self, now: &Now, key: usize, sections: &[Section], plays: &[Play]) -> Turn {
-        let mut turn = Turn {
-            wanted: plays
-                .iter()
-                .filter_map(|play| self.track_by_id.get(&play.track).copied())
-                .collect(),
-            resting: Vec::new(),
-        };
-        let listening = self.peers[key]
-            .listening
-            .get_or_insert_with(|| Box::new(Listening::new(now.mono, Subscription::Tracks)));
-        let count = listening.slots.len();
-        for slot in 0..count {
-            let Some(listening) = self.peers[key].listening.as_deref() else {
-                break;
-            };
-            let held = &listening.slots[slot];
-            let kept = held.track.is_some_and(|track| {
-                let section = sections.get(held.section);
-                let goes_on = section.is_some_and(|section| {
-                    section.direction.receives() && held.fits(&section.kind)
-                });
-                goes_on && turn.wanted.remove(&track)
-            });
-            if !kept && (held.track.is_some() || held.described) {
-                turn.resting.push(held.section);
-                self.detach(Subscriber { peer: key, slot });
-            }
-        }
-        turn
-    }
-
-    /// Finds sections for the tracks that are wanted and have none. Gives how many of audio and video
-    /// there are too few.
-    fn assign(
-        &mut self,
-        key: usize,
-        sections: &[Section],
-        plays: &[Play],
-        turn: &mut Turn,
-    ) -> (usize, usize) {
-        let mut missing = (0, 0);
-        // In the caller's order, so that what matters most gets a section first.
-        for play in plays {
-            let Some(&track) = self.track_by_id.get(&play.track) else {
-                continue;
-            };
-            if !turn.wanted.contains(&track) {
-                continue;
-            }
-            let audio = self.tracks[track].is_audio();
-            let short = if audio {
-                &mut missing.0
-            } else {
-                &mut missing.1
-            };
-            let slot = match *short {
-                0 => self.free_slot(key, sections, audio, &turn.resting),
-                _ => None,
-            };
-            let Some(slot) = slot else {
-                *short += 1;
-                continue;
-            };
-            turn.wanted.remove(&track);
-            if let Some(listening) = self.peers[key].listening.as_deref_mut() {
-                listening.slots[slot].msid = play.msid.clone();
-            }
-            self.attach(Subscriber { peer: key, slot }, track);
-        }
-        missing
-    }
-
-    /// Which track each mid plays, as is described now.
-    fn played(&mut self, key: usize, sections: &[Section]) -> Vec<(String, TrackId)> {
-        let mut played = Vec::new();
-        let listening = self.peers[key].listening.iter_mut();
-        for slot in listening.flat_map(|listening| &mut listening.slots) {
-            slot.described = slot.track.is_some();
-            let mid = sections.get(slot.section).and_then(|it| it.mid.clone());
-            if let (Some(track), Some(mid)) = (slot.track, mid) {
-                played.push((mid, self.tracks[track].id));
-            }
-        }
-        played
-    }
-
-    /// A new slot, in a section of the kind that the client receives in, that has no track and does not
-    /// have to rest.
-    fn free_slot(
-        &mut self,
-        key: usize,
-        sections: &[Section],
-        audio: bool,
-        resting: &[usize],
-    ) -> Option<usize> {
-        for (at, section) in sections.iter().enumerate() {
-            let fits = match section.kind {
-                SectionKind::Audio(_) => audio,
-                SectionKind::Video(_) => !audio,
-                _ => false,
-            };
-            if !fits || !section.direction.receives() || resting.contains(&at) {
-                continue;
-            }
-            let slots = &self.peers[key].listening.as_deref()?.slots;
-            let found = slots.iter().position(|slot| slot.section == at);
-            if found.is_some_and(|slot| slots[slot].track.is_some()) {
-                continue;
-            }
-            // A section that is used again gets sources of its own. Browsers give a receiver that
-            // begins anew with the SSRC that it had no frames: libwebrtc's `VideoRtpReceiver` takes it
-            // for the stream that was removed when the section became inactive.
-            let slot = self.new_slot(at, section)?;
-            let listening = self.peers[key].listening.as_deref_mut()?;
-            return Some(match found {
-                Some(found) => {
-                    listening.lost_before += listening.slots[found].lost;
-                    listening.slots[found] = slot;
-                    found
-                }
-                None => {
-                    listening.slots.push(slot);
-                    listening.slots.len() - 1
-                }
-            });
-        }
-        None
-    }
-
-    /// A slot for a section in which a client receives.
-    fn new_slot(&mut self, at: usize, section: &Section) -> Option<Slot> {
-        match &section.kind {
-            SectionKind::Audio(opus) => {
-                let mut forwarder = Forwarder::new(
-                    self.random.random(),
-                    opus.payload_type,
-                    section.extensions,
-                    self.random.random(),
-                    self.random.random(),
-                );
-                forwarder.set_red(opus.red);
-                Some(Slot::audio(at, forwarder, opus.nack))
-            }
-            SectionKind::Video(formats) => {
-                let rtx = formats.iter().any(|format| format.rtx.is_some());
-                let forwarder = VideoForwarder::new(
-                    self.random.random(),
-                    rtx.then(|| self.random.random()),
-                    section.extensions,
-                    FirstNumbers {
-                        seq: self.random.random(),
-                        timestamp: self.random.random(),
-                        rtx_seq: self.random.random(),
-                    },
-                );
-                Some(Slot::video(at, forwarder, formats))
-            }
-            _ => None,
-        }
-    }
-
     /// What the description says of a section of a client.
-    fn answer_section(
+    pub(super) fn answer_section(
         &self,
         key: usize,
         at: usize,

@@ -74,6 +74,8 @@ pub(super) struct Ice {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct RoundTrip {
     smoothed: Option<Duration>,
+    /// By what came again on request, for peers that only send and report nothing.
+    repair: Option<Duration>,
     handshake: Option<Duration>,
     pub(super) flight_sent: Option<Instant>,
 }
@@ -85,6 +87,15 @@ impl RoundTrip {
             Some(smoothed) => (smoothed * 7 + sample) / 8,
             None => sample,
         });
+    }
+
+    /// The peer sent again what it was asked for, so late. Since it may have been asked twice, the
+    /// round trip is taken for longer at times, which only makes requests rarer.
+    pub(super) fn repaired(&mut self, after: Option<Duration>) {
+        if let Some(after) = after {
+            let repair = self.repair.unwrap_or(after);
+            self.repair = Some((repair * 7 + after) / 8);
+        }
     }
 
     /// The peer answered a DTLS flight. The longest sample counts, since a flight of several
@@ -100,7 +111,7 @@ impl RoundTrip {
 
     /// The best estimate for timers.
     pub(super) fn estimate(&self) -> Option<Duration> {
-        self.smoothed.or(self.handshake)
+        self.smoothed.or(self.repair).or(self.handshake)
     }
 }
 

@@ -2,9 +2,9 @@
 
 use super::accept::Subscription;
 use super::peer::Peer;
+use super::playing::Playing;
 use super::slot::Stream;
 use super::track::{Origin, Subscriber, Track};
-use super::video::Playing;
 use super::{Engine, MediaEvent};
 use crate::ids::{RoomId, TrackId};
 use crate::rtp::speakers::Speakers;

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
+use super::playing::Playing;
 use super::track::Track;
-use super::video::Playing;
 use crate::rtp::OPUS_CLOCK;
 use crate::rtp::forward::Forwarder;
 use crate::sdp::formats::VideoFormat;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::TapFn;
-use super::video::VideoTrack;
+use super::video_track::VideoTrack;
 use crate::ids::{RoomId, TrackId};
 use crate::rtp::OPUS_CLOCK;
 use crate::rtp::cache::PacketCache;

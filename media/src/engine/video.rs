@@ -1,163 +1,22 @@
-//! Tracks of video: what comes in, and who is sent what of it.
+//! Video in, and who is sent what of it.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::datagram::Incoming;
 use super::peer::Inbound;
 use super::track::{Origin, Subscriber};
 use super::{Engine, MediaEvent, Transmit};
 use crate::clock::Now;
-use crate::ids::TrackId;
-use crate::rtp::cache::PacketCache;
 use crate::rtp::extension::ExtensionIds;
 use crate::rtp::forward::TrackPacket;
 use crate::rtp::header::Header;
-use crate::rtp::meter::Meter;
 use crate::rtp::nack::NackGenerator;
 use crate::rtp::receive::ReceiveStats;
 use crate::rtp::sequence::ExtendTimestamp;
-use crate::rtp::track_clock::TrackClock;
-use crate::sdp::formats::VideoFormat;
-use crate::video::CACHED_PACKETS;
-use crate::video::codec::{VIDEO_CLOCK, VideoCodec};
-use crate::video::forward::VideoStreamFormat;
+use crate::video::codec::VIDEO_CLOCK;
 use crate::video::inspect::Inspector;
 use crate::video::layers::Layering;
 use crate::video::packet::VideoPacket;
-
-/// Most layers whose rates are measured.
-const MAX_LAYERS: usize = 3;
-
-/// A layer that has nothing while another has packets for so long is not sent any more: publishers
-/// give up the highest one first when their way or their processor is busy.
-const LEFT_BEHIND: Duration = Duration::from_millis(300);
-
-/// What a track of video has besides what any has.
-pub(super) struct VideoTrack {
-    formats: Vec<VideoFormat>,
-    /// The payload type of what came last.
-    payload_type: Option<u8>,
-    /// Low to high; one if it is no simulcast.
-    pub(super) streams: Vec<SimulcastStream>,
-    /// Rates of the layers: of the streams of simulcast, or of the spatial layers of the only stream.
-    meters: [Meter; MAX_LAYERS],
-    /// The highest layer that anybody wants, as it was told last.
-    wanted: Option<Option<u8>>,
-    /// Since when less is wanted than was told.
-    lower_since: Option<Instant>,
-}
-
-/// One stream of a simulcast track.
-pub(super) struct SimulcastStream {
-    /// The source that carries it now.
-    pub(super) ssrc: Option<u32>,
-    inspector: Option<Inspector>,
-    pub(super) cache: PacketCache,
-    timestamps: ExtendTimestamp,
-    pub(super) clock: TrackClock,
-    highest_seq: u64,
-}
-
-impl VideoTrack {
-    pub(super) fn new(formats: &[VideoFormat], rids: &[Box<str>], now: Instant) -> VideoTrack {
-        let stream = || SimulcastStream {
-            ssrc: None,
-            inspector: None,
-            cache: PacketCache::new(CACHED_PACKETS),
-            timestamps: ExtendTimestamp::default(),
-            clock: TrackClock::new(VIDEO_CLOCK, now),
-            highest_seq: 0,
-        };
-        VideoTrack {
-            formats: formats.to_vec(),
-            payload_type: None,
-            streams: (0..rids.len().max(1)).map(|_| stream()).collect(),
-            meters: [Meter::default(); MAX_LAYERS],
-            wanted: None,
-            lower_since: None,
-        }
-    }
-
-    /// The format of what is sent now.
-    pub(super) fn format(&self) -> Option<&VideoFormat> {
-        let payload_type = self.payload_type?;
-        let mut formats = self.formats.iter();
-        formats.find(|format| format.payload_type == payload_type)
-    }
-
-    /// What the layers are.
-    pub(super) fn layering(&self) -> Layering {
-        let layered = self
-            .format()
-            .is_some_and(|format| matches!(format.codec, VideoCodec::Vp9 | VideoCodec::Av1));
-        if self.streams.len() == 1 && layered {
-            Layering::Svc
-        } else {
-            Layering::Simulcast
-        }
-    }
-
-    /// Bits a second of each layer that is sent now, with all that it needs of those below.
-    pub(super) fn rates(&self, now: Instant) -> [Option<u64>; MAX_LAYERS] {
-        let mut rates = self.meters.map(|meter| meter.rate(now));
-        for (layer, rate) in rates.iter_mut().enumerate() {
-            rate.take_if(|_| !self.is_alive(layer, now));
-        }
-        if self.layering() == Layering::Svc {
-            let mut sum = 0;
-            for rate in rates.iter_mut().flatten() {
-                sum += *rate;
-                *rate = sum;
-            }
-        }
-        rates
-    }
-
-    /// Whether a layer goes on: something of it came lately, and no other layer went on without it.
-    pub(super) fn is_alive(&self, layer: usize, now: Instant) -> bool {
-        let newest = self.meters.iter().filter_map(Meter::last).max();
-        self.meters.get(layer).is_some_and(|meter| {
-            let behind = newest.zip(meter.last());
-            let behind = behind.map(|(newest, last)| newest.saturating_duration_since(last));
-            meter.is_alive(now) && behind.is_some_and(|behind| behind < LEFT_BEHIND)
-        })
-    }
-
-    /// Takes note of the highest layer that anybody wants now. Gives whether the publisher has to be
-    /// told: at once if more is wanted, and if less is, once that has been so `for_long`.
-    pub(super) fn settle_wanted(
-        &mut self,
-        highest: Option<u8>,
-        now: Instant,
-        for_long: Duration,
-    ) -> bool {
-        if self.wanted == Some(highest) {
-            self.lower_since = None;
-            return false;
-        }
-        let lower = self.wanted.is_none_or(|told| highest < told);
-        if lower {
-            let since = *self.lower_since.get_or_insert(now);
-            if now.saturating_duration_since(since) < for_long {
-                return false;
-            }
-        }
-        self.lower_since = None;
-        self.wanted = Some(highest);
-        true
-    }
-
-    /// How a subscriber that takes `formats` is sent the track, if it can be.
-    pub(super) fn format_for(&self, formats: &[VideoFormat]) -> Option<VideoStreamFormat> {
-        let ours = self.format()?;
-        let theirs = formats.iter().find(|format| format.decodes(ours))?;
-        Some(VideoStreamFormat {
-            codec: ours.codec,
-            payload_type: theirs.payload_type,
-            rtx_payload_type: theirs.rtx,
-        })
-    }
-}
 
 impl Engine {
     /// Takes an authentic packet of a track of video; a retransmission is made what it repeats.
@@ -282,6 +141,7 @@ impl Engine {
         if nackable {
             let before = inbound.nack.next_at();
             if inbound.nack.received(now.mono, received.seq) {
+                peer.rtt.repaired(inbound.nack.answer());
                 peer.counters.recovered += 1;
                 self.totals.recovered += 1;
             }
@@ -487,86 +347,3 @@ fn unwrap_rtx<'a>(
     packet[8..12].copy_from_slice(&ssrc.to_be_bytes());
     Some(packet)
 }
-
-/// How a subscriber wants a track of video.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Playing {
-    /// Whether it is sent at all.
-    pub enabled: bool,
-    /// The highest layer wanted, low to high.
-    pub layer: u8,
-    /// The most frames a second wanted.
-    pub frames_per_second: Option<u32>,
-    /// 1 matters most; 0 is unset.
-    pub priority: u32,
-}
-
-impl Playing {
-    /// Everything there is.
-    pub const FULL: Playing = Playing {
-        enabled: true,
-        layer: u8::MAX,
-        frames_per_second: None,
-        priority: 0,
-    };
-    /// Nothing.
-    pub const OFF: Playing = Playing {
-        enabled: false,
-        ..Playing::FULL
-    };
-
-    /// The highest temporal layer wanted, of streams of 30 frames a second whose layers halve it.
-    pub(super) fn temporal(&self) -> u8 {
-        match self.frames_per_second {
-            Some(..=8) => 0,
-            Some(..=16) => 1,
-            _ => u8::MAX,
-        }
-    }
-}
-
-impl Engine {
-    /// Sets how a client is sent a track that was negotiated.
-    pub fn set_playing(
-        &mut self,
-        now: &Now,
-        peer: crate::ids::PeerId,
-        track: TrackId,
-        playing: Playing,
-    ) {
-        let (Some(&key), Some(&track)) = (self.by_id.get(&peer), self.track_by_id.get(&track))
-        else {
-            return;
-        };
-        let Some(listening) = self.peers[key].listening.as_deref_mut() else {
-            return;
-        };
-        let Some(slot) = listening
-            .slots
-            .iter_mut()
-            .find(|slot| slot.track == Some(track))
-        else {
-            return;
-        };
-        let was = std::mem::replace(&mut slot.playing, playing);
-        if let Some(video) = slot.video_mut() {
-            let streams = self.tracks[track]
-                .video
-                .as_ref()
-                .map_or(1, |video| video.streams.len());
-            video.playing = playing;
-            video.retarget(streams as u8);
-            let wants = video.forwarder.wants_keyframe();
-            if let Some(stream) = wants {
-                self.want_keyframe(now.mono, track, stream);
-            }
-        } else if playing.enabled && !was.enabled {
-            slot.restart_audio();
-        }
-        self.next_allocation = None;
-    }
-}
-
-/// How long the highest wanted layer has to be lower before a publisher is told, as a subscriber may
-/// just have scrolled past.
-pub(super) const LOWER_AFTER: Duration = Duration::from_secs(3);

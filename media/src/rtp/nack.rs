@@ -21,6 +21,8 @@ struct Missing {
     seq: u64,
     noticed: Instant,
     next: Instant,
+    /// When it was asked for first.
+    asked: Option<Instant>,
     tries: u8,
 }
 
@@ -43,6 +45,8 @@ pub struct NackGenerator {
     limits: Limits,
     highest: Option<u64>,
     missing: Vec<Missing>,
+    /// How long the last answer took.
+    answer: Option<Duration>,
 }
 
 impl Default for NackGenerator {
@@ -57,6 +61,7 @@ impl Default for NackGenerator {
             },
             highest: None,
             missing: Vec::new(),
+            answer: None,
         }
     }
 }
@@ -84,7 +89,9 @@ impl NackGenerator {
         };
         if seq <= highest {
             let at = self.missing.iter().position(|missing| missing.seq == seq);
-            return at.is_some_and(|at| self.missing.swap_remove(at).tries > 0);
+            let asked = at.and_then(|at| self.missing.swap_remove(at).asked);
+            self.answer = asked.map(|asked| now.saturating_duration_since(asked));
+            return asked.is_some();
         }
         if seq - highest <= self.limits.gap {
             for seq in highest + 1..seq {
@@ -95,6 +102,7 @@ impl NackGenerator {
                     seq,
                     noticed: now,
                     next: now + REORDER,
+                    asked: None,
                     tries: 0,
                 });
             }
@@ -125,10 +133,17 @@ impl NackGenerator {
                 return false;
             }
             missing.tries += 1;
+            missing.asked.get_or_insert(now);
             missing.next = now + retry;
             ask(missing.seq as u16);
             true
         });
+    }
+
+    /// How long the answer took that [`NackGenerator::received`] was told of last: about a round trip,
+    /// and more if the first request or the first answer was lost.
+    pub fn answer(&self) -> Option<Duration> {
+        self.answer
     }
 
     /// When [`NackGenerator::poll`] has something to do.
@@ -183,7 +198,8 @@ mod tests {
         nack.received(start, 10);
         nack.received(start, 12);
         due(&mut nack, start + REORDER);
-        assert!(nack.received(start + REORDER, 11));
+        assert!(nack.received(start + 3 * REORDER, 11));
+        assert_eq!(nack.answer(), Some(2 * REORDER));
     }
 
     #[test]

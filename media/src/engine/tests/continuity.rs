@@ -73,6 +73,23 @@ fn loss_both_ways_is_repaired_before_a_picture_freezes() {
 }
 
 #[test]
+fn a_publisher_whose_way_becomes_long_is_not_asked_again_too_soon() {
+    let (mut call, publisher, _) = lossy(0.0, 3);
+    call.link(publisher, ms(300), 0.05, 11);
+    // It takes some losses to find out.
+    call.run(ms(2000));
+    let resent = |call: &Call| -> usize {
+        let camera = &call.members[publisher].cameras[0];
+        camera.layers.iter().map(|layer| layer.resent).sum()
+    };
+    let (before, received) = (resent(&call), call.net.engine.totals().rtp_in);
+    call.run(ms(10_000));
+    let resent = resent(&call) - before;
+    let lost = (call.net.engine.totals().rtp_in - received) as usize / 20;
+    assert!(resent < 2 * lost, "{resent} for {lost}");
+}
+
+#[test]
 fn further_offers_leave_pictures_alone() {
     let (mut call, publisher, viewer) = lossy(0.05, 7);
     let plays = started(&call);
