@@ -281,7 +281,11 @@ fn a_client_address_has_only_so_many_connections() {
 
 #[test]
 fn without_tcp_there_is_no_candidate_and_no_listener() {
-    let (worker, _events) = worker(|config| config.tcp = false);
+    // An address that no other test binds: the port is free on TCP unless this worker took it.
+    let (worker, _events) = worker(|config| {
+        config.bind = "127.0.0.3:0".parse().unwrap();
+        config.tcp = false;
+    });
     let client = Client::new("127.0.0.1:9", Offering::PUBLISH);
     let accepted = block_on(worker.accept(AcceptPeer {
         room: RoomId(1),
