@@ -9,7 +9,7 @@ use hive_media::video::codec::VideoCodec;
 use hive_media::{MediaKind, Published, TrackId};
 use hive_models::Lang;
 
-use super::client::Client;
+use super::client::{Client, ignored};
 use super::language;
 use super::lifecycle::LifecycleKind;
 use super::member::{Member, MemberState, Pending};
@@ -81,6 +81,7 @@ impl Client {
         for pending in &mut self.member.state.lock().pending {
             if *pending.sid == *track {
                 pending.request.muted = muted;
+                return;
             }
         }
         self.update_track(track, |info| info.muted = muted);
@@ -94,7 +95,7 @@ impl Client {
                 return;
             };
             let Some(publication) = participant.publications.get_mut(track) else {
-                return;
+                return ignored("track_change");
             };
             change(&mut publication.info);
             participant.profile.version += 1;
