@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use hive_media::{PeerId, PeerStats};
 
+use super::member::Member;
 use super::proto::{self, ConnectionQuality, signal_response};
 use crate::hall::Hall;
 use crate::room::Room;
@@ -63,9 +64,10 @@ impl Hall {
         }
     }
 
-    /// Tells the clients of a room how well everybody is connected, of whom that changed.
+    /// Tells the clients of a room how well everybody is connected, of whom that changed; who is new is told of
+    /// everybody.
     pub(crate) fn tell_quality(&self, room: &Arc<Room>, stats: &HashMap<PeerId, &PeerStats>) {
-        let (updates, members) = {
+        let (updates, all, members) = {
             let mut state = room.state.lock();
             let now: HashMap<Arc<str>, ConnectionQuality> = state
                 .members()
@@ -81,21 +83,29 @@ impl Hall {
                 })
                 .collect();
             let before = std::mem::replace(&mut state.quality, now.clone());
-            let updates: Vec<_> = now
-                .iter()
-                .filter(|(sid, quality)| before.get(*sid) != Some(quality))
-                .map(|(sid, quality)| proto::ConnectionQualityInfo {
+            let info =
+                |(sid, quality): (&Arc<str>, &ConnectionQuality)| proto::ConnectionQualityInfo {
                     participant_sid: sid.to_string(),
                     quality: (*quality).into(),
                     score: score(*quality),
-                })
-                .collect();
-            (updates, state.members().cloned().collect::<Vec<_>>())
+                };
+            let changed = now
+                .iter()
+                .filter(|(sid, quality)| before.get(*sid) != Some(quality));
+            let updates: Vec<_> = changed.map(info).collect();
+            let all: Vec<_> = now.iter().map(info).collect();
+            let is_new = |member: &Arc<Member>| {
+                now.contains_key(&member.sid) && !before.contains_key(&member.sid)
+            };
+            let members = state.members().cloned();
+            let members: Vec<_> = members.map(|it| (is_new(&it), it)).collect();
+            (updates, all, members)
         };
         if updates.is_empty() {
             return;
         }
-        for member in members {
+        for (is_new, member) in members {
+            let updates = if is_new { &all } else { &updates };
             member.tell(signal_response::Message::ConnectionQuality(
                 proto::ConnectionQualityUpdate {
                     updates: updates.clone(),
