@@ -8,7 +8,7 @@ from urllib.parse import urljoin
 import aiohttp
 import av
 import numpy as np
-from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import MediaStreamTrack, RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
 
 from lines import emit, serve
@@ -68,7 +68,8 @@ class Peer:
         return await self._negotiate(connection, url, token)
 
     def _connection(self) -> RTCPeerConnection:
-        connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        # Otherwise it takes the candidates of the last bundled section, and there are none: they are in the first.
+        connection = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_COMPAT))
         connection.on("connectionstatechange", lambda: emit("connection", state=connection.connectionState))
         return connection
 
