@@ -100,7 +100,8 @@ impl Client {
                 ),
             // The request knows no answer, and there are no data tracks.
             Message::UpdateDataSubscription(_) => ignored("update_data_subscription"),
-            // Of older clients; the layers are seen in the packets.
+            // The layers are seen in the packets.
+            #[allow(deprecated, reason = "older clients still send it")]
             Message::UpdateLayers(_) => ignored("update_layers"),
             // The front door answers them.
             Message::Ping(_) | Message::PingReq(_) => {}
