@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::{Config, SHORTEST_SECRET};
+use super::{Config, SHORTEST_SECRET, http::LEAST_SIGNAL_FRAME};
 
 /// A key whose value cannot work, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,11 +98,12 @@ impl Config {
                     .to_owned(),
             );
         }
-        if self.http.signal.max_frame < 65_536 {
+        if self.http.signal.max_frame < LEAST_SIGNAL_FRAME {
             complain(
                 "http.signal.max_frame",
-                "must be at least 65536, or the offer of a client in a large room does not fit"
-                    .to_owned(),
+                format!(
+                    "must be at least {LEAST_SIGNAL_FRAME}, or the offer of a client in a large room does not fit"
+                ),
             );
         }
         for (path, value) in [

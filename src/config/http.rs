@@ -137,6 +137,9 @@ impl Default for Events {
     }
 }
 
+/// The least `http.signal.max_frame`: the largest offer that is read, and the names of its tracks.
+pub(super) const LEAST_SIGNAL_FRAME: usize = hive_actors::MAX_OFFER + 64 * 1024;
+
 /// `http.signal`: limits of a LiveKit client's WebSocket.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -165,7 +168,7 @@ pub struct Signal {
 impl Default for Signal {
     fn default() -> Self {
         Self {
-            max_frame: 262_144,
+            max_frame: LEAST_SIGNAL_FRAME,
             inbox: 64,
             per_second: 50,
             burst: 200,

@@ -35,7 +35,7 @@ async fn what_is_no_message_ends_the_connection() {
     for message in [
         Message::binary(vec![0x0a, 0xff, 0xff]),
         Message::text("{\"ping\":1}"),
-        Message::binary(vec![0; 262_145]),
+        Message::binary(vec![0; config().http.signal.max_frame + 1]),
         frame(vec![1], Data::Reserved(3), true),
     ] {
         World::with(config(), move |world| {
@@ -60,8 +60,8 @@ async fn a_large_message_may_come_in_fragments_up_to_the_limit() {
         socket.send(frame(first.to_vec(), Data::Binary, false));
         socket.send(frame(last.to_vec(), Data::Continue, true));
         assert!(matches!(socket.message(), Some(told::Message::Answer(_))));
-        socket.send(frame(vec![0; 200_000], Data::Binary, false));
-        socket.send(frame(vec![0; 200_000], Data::Continue, false));
+        socket.send(frame(vec![0; 800_000], Data::Binary, false));
+        socket.send(frame(vec![0; 800_000], Data::Continue, false));
         assert_expelled(socket.ended(), &world.log);
     })
     .await;
