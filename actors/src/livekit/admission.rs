@@ -15,7 +15,7 @@ use super::roster::{Profile, now_ms};
 use super::{JoinError, JoinRequest, ResumeError, ResumeRequest, Topology, sid};
 use crate::events::schema::ParticipantsKind;
 use crate::hall::Hall;
-use crate::room::Room;
+use crate::room::{Participant, Room};
 use crate::service::{Service, SessionError, check_names};
 
 /// How long a participant whose signalling connection was cut may take to resume.
@@ -84,8 +84,10 @@ impl Service {
                 version: 1,
             };
             let overtaken = participant.member.replace(member.clone());
-            participant.joined = true;
-            let info = participant.info(&identity);
+            let new = !std::mem::replace(&mut participant.joined, true);
+            let info = new.then(|| participant.info(&identity));
+            // Before anybody can send the member away, who would have it forgotten.
+            hall.add_member(&room, &member);
             (state.welcome(&room, &member), info, overtaken)
         };
         // Two clients of one identity that came at the same moment: the later one stays.
@@ -94,11 +96,12 @@ impl Service {
             let message = leave(reason, leave_request::Action::Disconnect);
             hall.dismiss(&room, &overtaken, reason, Some(message));
         }
-        hall.add_member(&room, &member);
-        metrics::gauge!("hive_participants").increment(1.0);
         tracing::info!(room = %room.name, %identity, sdk = request.client.sdk, "a client joined");
         member.tell(signal_response::Message::Join(join));
-        room.tell(ParticipantsKind::Joined, vec![info]);
+        if let Some(info) = info {
+            metrics::gauge!("hive_participants").increment(1.0);
+            room.tell(ParticipantsKind::Joined, vec![info]);
+        }
         hall.happened(
             &room,
             LifecycleKind::ParticipantJoined,
@@ -184,6 +187,21 @@ impl Service {
 }
 
 impl crate::room::RoomState {
+    /// The participant whose connection a member is: none once it left, or another client of the identity
+    /// took its place.
+    pub(crate) fn stay(&self, member: &Arc<Member>) -> Option<&Participant> {
+        let participant = self.participants.get(&member.identity)?;
+        let current = participant.member.as_ref()?;
+        Arc::ptr_eq(current, member).then_some(participant)
+    }
+
+    /// As [`RoomState::stay`](Self::stay), to change it.
+    pub(crate) fn stay_mut(&mut self, member: &Arc<Member>) -> Option<&mut Participant> {
+        let participant = self.participants.get_mut(&member.identity)?;
+        let current = participant.member.as_ref()?;
+        Arc::ptr_eq(current, member).then_some(participant)
+    }
+
     /// The connection of an identity.
     pub(crate) fn member(&self, identity: &str) -> Option<Arc<Member>> {
         self.participants.get(identity)?.member.clone()
@@ -259,6 +277,7 @@ impl Hall {
             worker.close(peer);
         }
         self.remove_member(member);
+        let own: Vec<PeerId> = member.peers().collect();
         let (left, unpublished, seen) = {
             let mut state = room.state.lock();
             let Some(participant) = state.participants.get_mut(&member.identity) else {
@@ -269,12 +288,20 @@ impl Hall {
                 .as_ref()
                 .is_some_and(|current| Arc::ptr_eq(current, member));
             if !current {
+                // Another client of the identity took over; it does not publish these.
+                let before = participant.publications.len();
+                participant
+                    .publications
+                    .retain(|_, it| !own.contains(&it.peer));
+                let gone = before - participant.publications.len();
+                participant.profile.version += u32::from(gone > 0);
+                drop(state);
+                room.roster_changed();
                 return;
             }
             participant.member = None;
             participant.profile.state = participant_info::State::Disconnected;
             let seen = participant.seen(&member.identity).view();
-            let own: Vec<PeerId> = member.peers().collect();
             let (gone, kept) = std::mem::take(&mut participant.publications)
                 .into_iter()
                 .partition(|(_, it)| own.contains(&it.peer));

@@ -12,6 +12,10 @@ use super::proto::{
 };
 use crate::hall::Hall;
 use crate::room::Room;
+use crate::service::check_name;
+
+/// The longest request that its answer repeats, in bytes.
+const MAX_REPEATED: usize = 2 * MAX_METADATA;
 
 /// One signalling connection of a participant. Dropping it without [`Client::leave`] is a cut
 /// connection: the participant stays for a while and may resume.
@@ -54,10 +58,19 @@ impl Client {
         &self.member.sid
     }
 
+    /// Whether the client still speaks for its participant: it has not left, nobody took its place, and
+    /// it was not resumed over another connection.
+    pub(super) fn is_current(&self) -> bool {
+        self.member.is_current(self.link)
+    }
+
     /// Does what a client asks for. Answers go to the [`Outbox`]; a client that breaks the protocol
     /// gets a `Leave` there.
     pub async fn handle(&self, message: signal_request::Message) {
         use signal_request::Message;
+        if !self.is_current() {
+            return;
+        }
         match message {
             Message::Offer(offer) => self.offered(offer).await,
             Message::Answer(answer) => self.answered(answer).await,
@@ -70,9 +83,7 @@ impl Client {
             Message::SyncState(state) => self.synchronise(state),
             Message::Leave(_) => self.leave(DisconnectReason::ClientInitiated),
             Message::UpdateMetadata(update) => self.update_own(update),
-            Message::UpdateAudioTrack(update) => self.update_track(&update.track_sid, |info| {
-                info.audio_features.clone_from(&update.features);
-            }),
+            Message::UpdateAudioTrack(update) => self.update_audio(update),
             Message::UpdateVideoTrack(update) => self.update_track(&update.track_sid, |info| {
                 info.width = update.width;
                 info.height = update.height;
@@ -92,6 +103,10 @@ impl Client {
 
     /// The client is gone for good, or has to go: its tracks are unpublished and everybody is told.
     pub fn leave(&self, reason: DisconnectReason) {
+        if !self.is_current() {
+            // The stay is over, or goes on over another connection.
+            return;
+        }
         let message = (reason != DisconnectReason::ClientInitiated)
             .then(|| leave(reason, leave_request::Action::Disconnect));
         self.hall.dismiss(&self.room, &self.member, reason, message);
@@ -118,6 +133,7 @@ impl Client {
         message: &str,
         request: Option<request_response::Request>,
     ) {
+        let request = request.filter(|request| request.encoded_len() <= MAX_REPEATED);
         self.member.tell(signal_response::Message::RequestResponse(
             proto::RequestResponse {
                 request_id,
@@ -130,9 +146,10 @@ impl Client {
 
     /// A participant changes their own name, metadata or attributes.
     fn update_own(&self, update: proto::UpdateParticipantMetadata) {
+        let mut changed = false;
         let refused = {
             let mut state = self.room.state.lock();
-            let Some(participant) = state.participants.get_mut(&self.member.identity) else {
+            let Some(participant) = state.stay_mut(&self.member) else {
                 return;
             };
             if !participant.profile.permission.can_update_metadata {
@@ -149,8 +166,14 @@ impl Client {
                     request_response::Reason::LimitExceeded,
                     "metadata and attributes hold 64 KiB at most",
                 ))
+            } else if !update.name.is_empty() && check_name("name", &update.name).is_err() {
+                Some((
+                    request_response::Reason::InvalidRequest,
+                    "a name has at most 128 bytes and no slash or control character",
+                ))
             } else {
-                participant.update(&update.name, update.metadata.clone(), &update.attributes);
+                let metadata = update.metadata.clone();
+                changed = participant.update(&update.name, metadata, &update.attributes);
                 None
             }
         };
@@ -162,8 +185,10 @@ impl Client {
                 Some(request_response::Request::UpdateMetadata(update)),
             ),
             None => {
-                self.hall.fit_microphone(&self.room, &self.member.identity);
-                self.room.roster_changed();
+                if changed {
+                    self.hall.fit_microphone(&self.room, &self.member.identity);
+                    self.room.roster_changed();
+                }
                 // Clients of protocol 15 and later number their requests and wait for this.
                 if update.request_id != 0 {
                     self.respond(

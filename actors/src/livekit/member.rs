@@ -9,12 +9,18 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::Topology;
+use super::bucket::Bucket;
+use super::permission::Allowed;
 use super::proto::{self, leave_request, signal_response::Message};
+use super::remembered::{Remembered, TrackSettings};
 use crate::pipeline::bell::{Bell, Ears};
 
 /// Messages that may wait for a client. One that is told of 500 participants at once gets them in one
 /// message, so more than this is a client that does not read.
 const MAX_QUEUE: usize = 1024;
+
+/// Bytes that may wait for a client. One message may have more: it is taken if nothing else waits.
+const MAX_QUEUED_BYTES: usize = 4 << 20;
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -43,7 +49,11 @@ pub(crate) struct MemberState {
     pub(crate) cut: Option<Instant>,
     /// Whether the member has left.
     pub(crate) over: bool,
-    queue: VecDeque<Message>,
+    queue: Queue,
+    /// The descriptions that the client sent lately.
+    pub(crate) descriptions: Bucket,
+    /// The data that it had sent to others lately.
+    pub(crate) data: Bucket,
     /// What the client was told of others, by their sids.
     pub(crate) told: HashMap<Arc<str>, Told>,
     /// The version of the room that it was told of.
@@ -56,7 +66,36 @@ pub(crate) struct MemberState {
     /// The highest number of a reliable data packet that came.
     pub(crate) last_data: u32,
     /// Who may subscribe to the client's tracks; everybody, unless it says otherwise.
-    pub(crate) allows: Option<proto::SubscriptionPermission>,
+    pub(crate) allows: Option<Allowed>,
+}
+
+/// What waits for a client.
+#[derive(Debug, Default)]
+struct Queue {
+    messages: VecDeque<(Message, usize)>,
+    bytes: usize,
+}
+
+impl Queue {
+    fn has_room(&self, len: usize) -> bool {
+        let fits = self.messages.is_empty() || self.bytes + len <= MAX_QUEUED_BYTES;
+        self.messages.len() < MAX_QUEUE && fits
+    }
+
+    fn push(&mut self, message: Message, len: usize) {
+        self.bytes += len;
+        self.messages.push_back((message, len));
+    }
+
+    fn pop(&mut self) -> Option<Message> {
+        let (message, len) = self.messages.pop_front()?;
+        self.bytes -= len;
+        Some(message)
+    }
+
+    fn clear(&mut self) {
+        *self = Queue::default();
+    }
 }
 
 /// What a client was told of somebody.
@@ -77,8 +116,8 @@ pub(crate) struct Pending {
 #[derive(Debug, Default)]
 pub(crate) struct Subscriptions {
     /// What the client asked for, track by track; the others follow the rule.
-    pub(crate) wishes: HashMap<String, bool>,
-    pub(crate) settings: HashMap<String, proto::UpdateTrackSettings>,
+    pub(crate) wishes: Remembered<bool>,
+    pub(crate) settings: Remembered<TrackSettings>,
     /// Tracks that it wants and whose publishers do not let it have them, and whose they are.
     pub(crate) denied: BTreeMap<Arc<str>, Arc<str>>,
     /// Tracks of the last description.
@@ -124,6 +163,17 @@ impl Member {
         [self.publisher].into_iter().chain(other)
     }
 
+    /// Whether a signalling connection is the member's present one, and the member has not left.
+    pub(crate) fn is_current(&self, link: u64) -> bool {
+        let state = self.state.lock();
+        state.link == Some(link) && !state.over
+    }
+
+    /// Whether the member has left.
+    pub(crate) fn is_over(&self) -> bool {
+        self.state.lock().over
+    }
+
     /// Has the member's actor look at what changed.
     pub(crate) fn changed(&self) {
         self.bell.ring();
@@ -158,21 +208,22 @@ impl Member {
     /// Tells the client something, if it is there. One that does not read is sent away: it comes
     /// back and is told how things stand.
     pub(crate) fn tell(&self, message: Message) {
+        let len = message.encoded_len();
         let mut state = self.state.lock();
         if state.link.is_none() || state.over {
             return;
         }
-        if state.queue.len() >= MAX_QUEUE {
+        if state.queue.has_room(len) {
+            state.queue.push(message, len);
+        } else {
             metrics::counter!("hive_signal_overflows_total").increment(1);
             state.queue.clear();
-            state.queue.push_back(leave(
-                proto::DisconnectReason::StateMismatch,
-                leave_request::Action::Reconnect,
-            ));
+            let reason = proto::DisconnectReason::StateMismatch;
+            let last = leave(reason, leave_request::Action::Reconnect);
+            let len = last.encoded_len();
+            state.queue.push(last, len);
             state.link = None;
             state.cut = Some(Instant::now());
-        } else {
-            state.queue.push_back(message);
         }
         drop(state);
         self.outgoing.notify_waiters();
@@ -181,8 +232,11 @@ impl Member {
     /// Ends it: what is queued is still delivered, `Leave` last.
     pub(crate) fn end(&self, message: Option<Message>) {
         let mut state = self.state.lock();
-        if !std::mem::replace(&mut state.over, true) {
-            state.queue.extend(message);
+        if !std::mem::replace(&mut state.over, true)
+            && let Some(message) = message
+        {
+            let len = message.encoded_len();
+            state.queue.push(message, len);
         }
         drop(state);
         self.outgoing.notify_waiters();
@@ -199,7 +253,7 @@ impl Member {
                 if state.links != link {
                     return None;
                 }
-                if let Some(message) = state.queue.pop_front() {
+                if let Some(message) = state.queue.pop() {
                     return Some(message);
                 }
                 if state.over || state.link != Some(link) {
@@ -219,4 +273,81 @@ pub(crate) fn leave(reason: proto::DisconnectReason, action: leave_request::Acti
         action: action.into(),
         regions: None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member() -> Member {
+        let peer = PeerId(1);
+        Member::new(
+            "ann".into(),
+            "PA_1".into(),
+            Topology::Single,
+            peer,
+            peer,
+            true,
+        )
+    }
+
+    fn update(len: usize) -> Message {
+        Message::RoomUpdate(proto::RoomUpdate {
+            room: Some(proto::Room {
+                metadata: "x".repeat(len),
+                ..Default::default()
+            }),
+        })
+    }
+
+    async fn told(member: &Member, link: u64) -> Vec<Message> {
+        let mut told = Vec::new();
+        while !member.state.lock().queue.messages.is_empty() {
+            told.extend(member.next(link).await);
+        }
+        told
+    }
+
+    #[tokio::test]
+    async fn a_client_that_does_not_read_is_sent_away_before_its_queue_is_large() {
+        for len in [1, 100_000, 3 << 20] {
+            let member = member();
+            let link = member.connect();
+            let mut most = 0;
+            while member.is_current(link) {
+                member.tell(update(len));
+                most = most.max(member.state.lock().queue.bytes);
+            }
+            assert!(most <= MAX_QUEUED_BYTES, "{most}");
+            let told = told(&member, link).await;
+            let [Message::Leave(leave)] = &told[..] else {
+                panic!("{} messages", told.len());
+            };
+            assert_eq!(leave.action(), leave_request::Action::Reconnect);
+        }
+    }
+
+    #[tokio::test]
+    async fn one_message_may_be_longer_than_the_queue() {
+        let member = member();
+        let link = member.connect();
+        for _ in 0..3 {
+            member.tell(update(MAX_QUEUED_BYTES + 1));
+            assert_eq!(told(&member, link).await.len(), 1);
+        }
+        assert_eq!(member.state.lock().queue.bytes, 0);
+    }
+
+    #[test]
+    fn a_former_connection_is_not_current() {
+        let member = member();
+        let first = member.connect();
+        assert!(member.is_current(first));
+        let second = member.connect();
+        assert!(!member.is_current(first) && member.is_current(second));
+        member.disconnect(first, Instant::now());
+        assert!(member.is_current(second));
+        member.end(None);
+        assert!(!member.is_current(second) && member.is_over());
+    }
 }

@@ -5,6 +5,8 @@
 
 pub(crate) mod actor;
 mod admission;
+mod bounds;
+pub(crate) mod bucket;
 mod client;
 mod data;
 pub(crate) mod interpreter;
@@ -13,8 +15,10 @@ pub(crate) mod language;
 pub(crate) mod lifecycle;
 pub(crate) mod member;
 mod negotiation;
+pub(crate) mod permission;
 mod publish;
 mod quality;
+pub(crate) mod remembered;
 mod room_service;
 pub(crate) mod roster;
 mod sid;

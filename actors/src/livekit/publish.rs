@@ -9,6 +9,7 @@ use hive_media::video::codec::VideoCodec;
 use hive_media::{MediaKind, Published, TrackId};
 use hive_models::Lang;
 
+use super::bounds;
 use super::client::Client;
 use super::language;
 use super::lifecycle::LifecycleKind;
@@ -24,18 +25,12 @@ use crate::service::SessionId;
 /// Tracks that one participant may publish, announced ones included.
 const MAX_TRACKS: usize = 32;
 
-/// The longest name, id or the like of a track, in bytes.
-const MAX_TEXT: usize = 256;
-
-/// Layers that an announcement may list.
-const MAX_LAYERS: usize = 8;
-
 impl Client {
     /// A client announces a track; it is published once a media section carries it.
-    pub(super) fn add_track(&self, request: proto::AddTrackRequest) {
+    pub(super) fn add_track(&self, mut request: proto::AddTrackRequest) {
         let refused = {
             let room = self.room.state.lock();
-            let Some(participant) = room.participants.get(&self.member.identity) else {
+            let Some(participant) = room.stay(&self.member) else {
                 return;
             };
             let state = self.member.state.lock();
@@ -50,6 +45,11 @@ impl Client {
                 Some(request_response::Request::AddTrack(request)),
             );
         }
+        let audio = bounds::features::<proto::AudioTrackFeature>(&request.audio_features);
+        let trailers = &request.packet_trailer_features;
+        let trailers = bounds::features::<proto::PacketTrailerFeature>(trailers);
+        request.audio_features = audio.unwrap_or_default();
+        request.packet_trailer_features = trailers.unwrap_or_default();
         let mut state = self.member.state.lock();
         // An announcement that is repeated is answered as the first was.
         let known = state
@@ -86,17 +86,37 @@ impl Client {
         self.update_track(track, |info| info.muted = muted);
     }
 
+    /// Changes what is told of the features of one of the client's tracks.
+    pub(super) fn update_audio(&self, update: proto::UpdateLocalAudioTrack) {
+        match bounds::features::<proto::AudioTrackFeature>(&update.features) {
+            Some(features) => self.update_track(&update.track_sid, |info| {
+                info.audio_features = features;
+            }),
+            None => self.refuse(
+                0,
+                request_response::Reason::LimitExceeded,
+                bounds::TOO_MANY_FEATURES,
+                Some(request_response::Request::UpdateAudioTrack(update)),
+            ),
+        }
+    }
+
     /// Changes what is told of one of the client's tracks.
     pub(super) fn update_track(&self, track: &str, change: impl FnOnce(&mut proto::TrackInfo)) {
         {
             let mut state = self.room.state.lock();
-            let Some(participant) = state.participants.get_mut(&self.member.identity) else {
+            let Some(participant) = state.stay_mut(&self.member) else {
                 return;
             };
             let Some(publication) = participant.publications.get_mut(track) else {
                 return;
             };
+            let before = publication.info.clone();
             change(&mut publication.info);
+            if publication.info == before {
+                // Nobody is to be told.
+                return;
+            }
             participant.profile.version += 1;
         }
         self.room.roster_changed();
@@ -151,7 +171,7 @@ impl Client {
         }
         let (gone, seen) = {
             let mut state = self.room.state.lock();
-            let Some(participant) = state.participants.get_mut(&self.member.identity) else {
+            let Some(participant) = state.stay_mut(&self.member) else {
                 return;
             };
             let tracks: Vec<TrackId> = published.iter().map(|it| it.track).collect();
@@ -316,27 +336,33 @@ impl Participant {
     }
 
     /// Changes name, metadata and attributes, as far as they are given; an attribute without a value
-    /// goes.
+    /// goes. Gives whether that changed anything.
     pub(crate) fn update(
         &mut self,
         name: &str,
         metadata: String,
         attributes: &std::collections::HashMap<String, String>,
-    ) {
-        if !name.is_empty() {
+    ) -> bool {
+        let mut changed = false;
+        if !name.is_empty() && self.name.as_deref() != Some(name) {
             self.name = Some(name.to_owned());
+            changed = true;
         }
-        if !metadata.is_empty() {
+        if !metadata.is_empty() && self.profile.metadata != metadata {
             self.profile.metadata = metadata;
+            changed = true;
         }
         for (key, value) in attributes {
-            if value.is_empty() {
-                self.profile.attributes.remove(key);
+            let before = if value.is_empty() {
+                self.profile.attributes.remove(key)
             } else {
-                self.profile.attributes.insert(key.clone(), value.clone());
-            }
+                let attributes = &mut self.profile.attributes;
+                attributes.insert(key.clone(), value.clone())
+            };
+            changed |= before.as_deref().unwrap_or_default() != value;
         }
-        self.profile.version += 1;
+        self.profile.version += u32::from(changed);
+        changed
     }
 }
 
@@ -363,13 +389,11 @@ fn refusal(
             "a participant publishes 32 tracks at most; unpublish one first",
         ));
     }
-    let texts = [&request.cid, &request.name, &request.stream, &request.sid];
-    let long = texts.iter().any(|text| text.len() > MAX_TEXT);
-    if request.cid.is_empty() || long || request.layers.len() > MAX_LAYERS {
-        return Some((
-            Reason::InvalidRequest,
-            "a track needs a cid, and its texts hold 256 bytes at most",
-        ));
+    if request.cid.is_empty() {
+        return Some((Reason::InvalidRequest, "a track needs a cid"));
+    }
+    if let Some(excess) = bounds::excess(request) {
+        return Some((Reason::InvalidRequest, excess));
     }
     if request.r#type == i32::from(TrackType::Data) {
         return Some((

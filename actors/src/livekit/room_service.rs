@@ -10,7 +10,7 @@ use super::proto::{
     self, DisconnectReason, data_packet, data_packet::Value, leave_request, signal_response,
 };
 use crate::room::Room;
-use crate::service::{Service, SessionError, check_names};
+use crate::service::{Service, SessionError, check_name, check_names};
 
 /// Why the room service did not do what it was asked for; each is one of Twirp's codes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -196,6 +196,9 @@ impl Service {
         request: proto::UpdateParticipantRequest,
     ) -> Result<proto::ParticipantInfo, RoomServiceError> {
         check_metadata(&request.metadata)?;
+        if !request.name.is_empty() {
+            check_name("name", &request.name)?;
+        }
         let room = self.room(&request.room)?;
         let identity: Arc<str> = request.identity.as_str().into();
         let (info, silenced) = {
@@ -210,6 +213,7 @@ impl Service {
             participant.update(&request.name, request.metadata, &request.attributes);
             if let Some(permission) = request.permission {
                 participant.profile.permission = permission;
+                participant.profile.version += 1;
             }
             let silenced = participant.no_longer_permitted();
             (participant.seen(&identity).view(), silenced)
@@ -232,14 +236,15 @@ impl Service {
     ) -> Result<(), RoomServiceError> {
         let room = self.room(&request.room)?;
         let member = self.member(&room, &request.identity)?;
-        self.hall.subscribe_to(
-            &room,
-            &member,
-            &request.track_sids,
-            &request.participant_tracks,
-            request.subscribe,
-        );
-        Ok(())
+        self.hall
+            .subscribe_to(
+                &room,
+                &member,
+                &request.track_sids,
+                &request.participant_tracks,
+                request.subscribe,
+            )
+            .map_err(|error| RoomServiceError::InvalidArgument(error.to_string()))
     }
 
     /// Sends a data packet into a room.

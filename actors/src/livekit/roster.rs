@@ -1,6 +1,6 @@
 //! Who is in a room and what they publish, as LiveKit's clients see it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use hive_media::{MediaKind, PeerId, TrackId};
@@ -163,7 +163,14 @@ impl RoomState {
 
     /// The publication of a sid, and whose it is.
     pub(crate) fn publication(&self, sid: &str) -> Option<(Visible<'_>, &Publication)> {
-        self.publications().find(|(_, it)| it.info.sid == sid)
+        self.everybody()
+            .find_map(|who| Some((who, who.publications.get(sid)?)))
+    }
+
+    /// The sids of all published tracks.
+    pub(crate) fn track_sids(&self) -> HashSet<&str> {
+        let all = self.publications();
+        all.map(|(_, it)| it.info.sid.as_str()).collect()
     }
 
     /// The participant whose stay has this sid.

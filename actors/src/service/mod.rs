@@ -225,7 +225,7 @@ impl std::fmt::Debug for Service {
     }
 }
 
-fn check_name(what: &'static str, name: &str) -> Result<(), SessionError> {
+pub(crate) fn check_name(what: &'static str, name: &str) -> Result<(), SessionError> {
     let good = !name.is_empty()
         && name.len() <= MAX_NAME
         && !name.contains(|c: char| c.is_control() || c == '/');
