@@ -325,6 +325,16 @@ impl Hall {
         Some(held.identity.clone())
     }
 
+    /// The peers that clients of LiveKit's on a worker have, or will have once they negotiate.
+    pub(crate) fn member_peers(&self, worker: usize) -> Vec<PeerId> {
+        let members = self.members.lock();
+        members
+            .iter()
+            .filter(|(_, (room, _))| room.worker == worker)
+            .map(|(peer, _)| *peer)
+            .collect()
+    }
+
     /// The peers of all sessions on a worker.
     pub(crate) fn peers(&self, worker: usize) -> Vec<PeerId> {
         let sessions = self.sessions.lock();

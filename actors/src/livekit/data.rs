@@ -1,11 +1,13 @@
 //! Data packets between participants.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use hive_media::PeerId;
 use prost::Message;
 
+use super::bucket::Rate;
 use super::member::Member;
 use super::proto::{self, DataPacket, data_packet::Value};
 use crate::hall::Hall;
@@ -19,19 +21,31 @@ pub(crate) const LOSSY: &str = "_lossy";
 /// The largest packet that is passed on, in bytes: LiveKit's own limit for what its clients send.
 const MAX_PACKET: usize = 64 * 1024;
 
+/// Bytes that one member may have sent to others, all recipients together: the burst is a file of 10 MB to
+/// three, and the rate that of one to each of eight in ten seconds.
+const SENDING: Rate = Rate {
+    per_second: 8 << 20,
+    burst: 32 << 20,
+};
+
+/// What a packet costs each recipient at least, in bytes: one that is small is encrypted and sent as well.
+const LEAST_COST: usize = 1024;
+
 /// The most recipients that a packet may name.
 const MAX_DESTINATIONS: usize = 1000;
 
 impl Hall {
     /// Passes on what a member's peer sent over a data channel.
-    pub(crate) fn relay(&self, peer: PeerId, label: &str, payload: &[u8]) {
+    pub(crate) fn relay(&self, peer: PeerId, label: &str, payload: &[u8], now: Instant) {
         let Some((room, member)) = self.member_of(peer) else {
             return;
         };
-        if let Err(reason) = self.try_relay(&room, &member, label, payload) {
-            metrics::counter!("hive_data_packets_refused_total", "reason" => reason).increment(1);
+        if let Err(reason) = self.try_relay(&room, &member, label, payload, now) {
+            refused(reason);
             tracing::debug!(identity = %member.identity, reason, "a data packet was refused");
         }
+        let owed = member.state.lock().data.owed(now, SENDING);
+        self.worker(&room).data_taken(peer, payload.len(), owed);
     }
 
     fn try_relay(
@@ -40,6 +54,7 @@ impl Hall {
         member: &Arc<Member>,
         label: &str,
         payload: &[u8],
+        now: Instant,
     ) -> Result<(), &'static str> {
         let label = match label {
             RELIABLE => RELIABLE,
@@ -51,10 +66,7 @@ impl Hall {
         }
         let mut packet = DataPacket::decode(payload).map_err(|_| "malformed")?;
         let state = room.state.lock();
-        let sender = state
-            .participants
-            .get(&member.identity)
-            .ok_or("no_participant")?;
+        let sender = state.stay(member).ok_or("no_participant")?;
         if !sender.profile.permission.can_publish_data {
             return Err("not_permitted");
         }
@@ -64,6 +76,10 @@ impl Hall {
             // What only the server says.
             Some(Value::Speaker(_)) | None => return Err("not_permitted"),
             Some(_) => {}
+        }
+        // What has to arrive is slowed down instead, by whoever asks what is owed.
+        if label == LOSSY && !member.state.lock().data.owed(now, SENDING).is_zero() {
+            return Err("flood");
         }
         if label == RELIABLE && packet.sequence > 0 {
             let mut state = member.state.lock();
@@ -81,23 +97,24 @@ impl Hall {
             user.participant_identity = member.identity.to_string();
             user.participant_sid = member.sid.to_string();
         }
-        self.deliver(room, label, &packet, Some(member));
+        let cost = self.deliver(room, label, &packet, Some(member));
+        member.state.lock().data.take(now, cost, SENDING);
         Ok(())
     }
 
-    /// Sends a packet to whom it is for: the recipients that it names, or everybody but `sender`.
+    /// Sends a packet to whom it is for: the recipients that it names, or everybody but `sender`. Gives
+    /// what that costs, in bytes.
     pub(crate) fn deliver(
         &self,
         room: &Arc<Room>,
         label: &'static str,
         packet: &DataPacket,
         sender: Option<&Arc<Member>>,
-    ) {
+    ) -> u64 {
         let (identities, sids) = destinations(packet);
         if identities.len() + sids.len() > MAX_DESTINATIONS {
-            metrics::counter!("hive_data_packets_refused_total", "reason" => "too_many_recipients")
-                .increment(1);
-            return;
+            refused("too_many_recipients");
+            return 0;
         }
         let everybody = identities.is_empty() && sids.is_empty();
         let peers: Vec<PeerId> = {
@@ -113,13 +130,21 @@ impl Hall {
                 .map(|member| member.subscriber)
                 .collect()
         };
-        if !peers.is_empty() {
-            let payload = Bytes::from(packet.encode_to_vec());
-            metrics::counter!("hive_data_packets_total", "channel" => label)
-                .increment(peers.len() as u64);
-            self.worker(room).send_data(peers, label, payload);
+        if peers.is_empty() {
+            return 0;
         }
+        let payload = Bytes::from(packet.encode_to_vec());
+        metrics::counter!("hive_data_packets_total", "channel" => label)
+            .increment(peers.len() as u64);
+        let cost = payload.len().max(LEAST_COST) * peers.len();
+        let from = sender.map(|sender| sender.publisher);
+        self.worker(room).send_data(from, peers, label, payload);
+        cost as u64
     }
+}
+
+fn refused(reason: &'static str) {
+    metrics::counter!("hive_data_packets_refused_total", "reason" => reason).increment(1);
 }
 
 /// The identities and the sids that a packet names.

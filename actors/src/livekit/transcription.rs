@@ -96,7 +96,7 @@ impl Transcriber {
             let packet = packet(&audience.identity, &audience.sid, value);
             let payload = Bytes::from(packet.encode_to_vec());
             hall.worker(room)
-                .send_data(audience.peers.clone(), RELIABLE, payload);
+                .send_data(None, audience.peers.clone(), RELIABLE, payload);
         }
     }
 

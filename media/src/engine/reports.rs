@@ -1,5 +1,6 @@
 //! Timers, and the RTCP that is sent by them.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use rand::Rng;
@@ -72,13 +73,24 @@ impl Engine {
                 .filter(|peer| peer.serial == entry.serial && peer.scheduled == Some(entry.at));
             if let Some(peer) = current {
                 peer.scheduled = None;
-                self.peer_due(now, entry.key, out);
+                let done = catch_unwind(AssertUnwindSafe(|| self.peer_due(now, entry.key, out)));
+                if done.is_err() {
+                    self.timeout_panicked(now, entry, out);
+                }
             }
         }
         self.due = due;
         if self.next_tick.is_some_and(|at| at <= now.mono) {
-            self.tick_rooms();
-            self.allocate(now);
+            // Before they run: should one panic, it is not due again at once.
+            self.next_tick = Some(now.mono + TICK);
+            let done = catch_unwind(AssertUnwindSafe(|| {
+                self.tick_rooms();
+                self.allocate(now);
+            }));
+            if done.is_err() {
+                self.totals.timeouts_panicked += 1;
+                tracing::error!("the rooms' tick panicked");
+            }
             let published = self.rooms.values().any(|room| !room.tracks.is_empty());
             self.next_tick = published.then_some(now.mono + TICK);
         }
@@ -97,6 +109,22 @@ impl Engine {
                 key,
                 serial: peer.serial,
             });
+        }
+    }
+
+    /// A defect that one peer's timeout meets must not end every conversation, nor come up again and again.
+    fn timeout_panicked(&mut self, now: &Now, entry: Entry, out: &mut dyn Transmit) {
+        self.totals.timeouts_panicked += 1;
+        let here = self.peers.get(entry.key);
+        let Some(peer) = here.filter(|peer| peer.serial == entry.serial) else {
+            return;
+        };
+        tracing::error!(peer = %peer.id, "handling a peer's timeout panicked; it is closed");
+        let closed = catch_unwind(AssertUnwindSafe(|| {
+            self.close_key(now, entry.key, CloseReason::Requested, out);
+        }));
+        if closed.is_err() {
+            tracing::error!("closing the peer panicked, too");
         }
     }
 
