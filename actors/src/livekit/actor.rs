@@ -2,6 +2,7 @@
 //! with what it should. Like the room's actor it compares instead of carrying out orders, so it may
 //! die at any moment.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -72,7 +73,7 @@ fn tell_changes(room: &Room, member: &Member) {
         if std::mem::replace(&mut state.told_room, version) != version {
             room_update = Some(room_state.view(&room.name));
         }
-        let mut present = Vec::new();
+        let mut present = HashSet::new();
         let hidden_self = room_state
             .participants
             .get(&member.identity)
@@ -80,7 +81,7 @@ fn tell_changes(room: &Room, member: &Member) {
             .map(|own| own.seen(&member.identity));
         for who in room_state.visible().chain(hidden_self) {
             let (sid, version) = (&who.profile.sid, who.profile.version);
-            present.push(sid.clone());
+            present.insert(sid.clone());
             let known = state.told.get(sid).map(|told| told.version);
             if known != Some(version) {
                 participants.push(who.view());
@@ -92,13 +93,9 @@ fn tell_changes(room: &Room, member: &Member) {
             state.told.retain(|sid, told| {
                 let here = present.contains(sid);
                 if !here {
-                    participants.push(proto::ParticipantInfo {
-                        sid: sid.to_string(),
-                        identity: told.identity.clone(),
-                        state: participant_info::State::Disconnected.into(),
-                        version: told.version + 1,
-                        ..Default::default()
-                    });
+                    let version = told.version + 1;
+                    let departed = &room_state.departed;
+                    participants.push(departed.view(sid, &told.identity, version));
                 }
                 here
             });

@@ -71,6 +71,13 @@ impl Service {
                 state.configure(&config);
             }
             let name = Some(request.name).filter(|name| !name.is_empty());
+            let state = &mut *state;
+            if let Some(former) = state.participants.get(&identity)
+                && !former.is_gone()
+            {
+                let reason = DisconnectReason::DuplicateIdentity;
+                state.departed.note(&former.seen(&identity), reason);
+            }
             let participant = state.participant(&identity, name);
             participant.profile = Profile {
                 sid: member.sid.clone(),
@@ -261,6 +268,7 @@ impl Hall {
         self.remove_member(member);
         let (left, unpublished, seen) = {
             let mut state = room.state.lock();
+            let state = &mut *state;
             let Some(participant) = state.participants.get_mut(&member.identity) else {
                 return;
             };
@@ -273,7 +281,9 @@ impl Hall {
             }
             participant.member = None;
             participant.profile.state = participant_info::State::Disconnected;
-            let seen = participant.seen(&member.identity).view();
+            let last = participant.seen(&member.identity);
+            state.departed.note(&last, reason);
+            let seen = last.view();
             let own: Vec<PeerId> = member.peers().collect();
             let (gone, kept) = std::mem::take(&mut participant.publications)
                 .into_iter()

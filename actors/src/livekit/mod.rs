@@ -7,6 +7,7 @@ pub(crate) mod actor;
 mod admission;
 mod client;
 mod data;
+pub(crate) mod departed;
 pub(crate) mod interpreter;
 mod join;
 pub(crate) mod language;

@@ -12,6 +12,7 @@ use super::{Publishing, Room};
 use crate::channel;
 use crate::hall::Hall;
 use crate::livekit::interpreter::Interpreter;
+use crate::livekit::proto::DisconnectReason;
 use crate::livekit::transcription;
 use crate::participant;
 use crate::pipeline::stage::{self, Listening, StageError};
@@ -117,8 +118,11 @@ async fn fit_voices(
             interpreter.publish(lang, &key.1, voice.track());
             state.voices.insert(key, voice);
         }
-        if state.voices.is_empty() {
-            state.interpreter = None;
+        if state.voices.is_empty()
+            && let Some(interpreter) = state.interpreter.take()
+        {
+            let reason = DisconnectReason::ClientInitiated;
+            state.departed.note(&interpreter.seen(), reason);
         }
         (gone, state.voices.clone(), changed)
     };

@@ -13,6 +13,7 @@ use super::Demand;
 use crate::channel::Channel;
 use crate::events::EventBus;
 use crate::events::schema::{EventBody, ParticipantInfo, Participants, ParticipantsKind};
+use crate::livekit::departed::Departed;
 use crate::livekit::interpreter::Interpreter;
 use crate::livekit::language::{self, RoomLanguages};
 use crate::livekit::member::Member;
@@ -55,6 +56,8 @@ pub(crate) struct RoomState {
     pub(crate) profile: RoomProfile,
     /// What the room's metadata asks of HIVE.
     pub(crate) asks: RoomLanguages,
+    /// Those who went.
+    pub(crate) departed: Departed,
     /// The participant that publishes the voices, once there are any.
     pub(crate) interpreter: Option<Interpreter>,
     /// What says in a language what one speaker says, for LiveKit's clients.
