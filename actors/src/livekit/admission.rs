@@ -62,7 +62,7 @@ impl Service {
             );
         }
         let link = member.connect();
-        let (join, info, overtaken) = {
+        let (info, overtaken) = {
             let mut state = room.state.lock();
             if state.closed {
                 return Err(SessionError::RoomRestarted.into());
@@ -93,7 +93,10 @@ impl Service {
             let overtaken = participant.member.replace(member.clone());
             participant.joined = true;
             let info = participant.info(&identity);
-            (state.welcome(&room, &member), info, overtaken)
+            // Nobody sees the member before, so nothing else comes first.
+            let join = state.welcome(&room, &member);
+            member.tell(signal_response::Message::Join(join));
+            (info, overtaken)
         };
         // Two clients of one identity that came at the same moment: the later one stays.
         if let Some(overtaken) = overtaken {
@@ -104,7 +107,6 @@ impl Service {
         hall.add_member(&room, &member);
         metrics::gauge!("hive_participants").increment(1.0);
         tracing::info!(room = %room.name, %identity, sdk = request.client.sdk, "a client joined");
-        member.tell(signal_response::Message::Join(join));
         room.tell(ParticipantsKind::Joined, vec![info]);
         hall.happened(
             &room,
@@ -156,24 +158,9 @@ impl Service {
             .member(&request.identity)
             .filter(|member| *member.sid == *request.participant_sid)
             .ok_or(ResumeError::UnknownParticipant)?;
-        let link = member.connect();
-        {
-            let mut state = member.state.lock();
-            // What was on the way when the connection was cut may be lost: everything is told again.
-            for told in state.told.values_mut() {
-                told.version = 0;
-            }
-            state.told_room = 0;
-            state.subscriptions.asked = false;
-            state.subscriptions.tried.1 = 0;
-        }
-        let last = member.state.lock().last_data;
-        member.tell(signal_response::Message::Reconnect(
-            proto::ReconnectResponse {
-                last_message_seq: last,
-                ..Default::default()
-            },
-        ));
+        let link = member
+            .reconnect()
+            .ok_or(ResumeError::UnknownParticipant)?;
         tracing::info!(room = %room.name, identity = %member.identity, "a client resumed");
         let (client, outbox) = Client::new(self.hall.clone(), room, member.clone(), link);
         if let Some(sync) = request.sync_state {

@@ -132,15 +132,33 @@ impl Member {
     /// Takes a new signalling connection; a former one is over. Its number is for
     /// [`Member::next`].
     pub(crate) fn connect(&self) -> u64 {
-        let mut state = self.state.lock();
-        state.links += 1;
-        state.link = Some(state.links);
-        state.cut = None;
-        state.queue.clear();
-        let link = state.links;
-        drop(state);
+        let link = self.state.lock().new_link();
         self.outgoing.notify_waiters();
         link
+    }
+
+    /// As [`Member::connect`], for a client that resumes; none if the member has left. What the client
+    /// hears of it comes first, then everything again that may have been lost on the way.
+    pub(crate) fn reconnect(&self) -> Option<u64> {
+        let mut state = self.state.lock();
+        if state.over {
+            return None;
+        }
+        let link = state.new_link();
+        let response = proto::ReconnectResponse {
+            last_message_seq: state.last_data,
+            ..Default::default()
+        };
+        state.queue.push_back(Message::Reconnect(response));
+        for told in state.told.values_mut() {
+            told.version = 0;
+        }
+        state.told_room = 0;
+        state.subscriptions.asked = false;
+        state.subscriptions.tried.1 = 0;
+        drop(state);
+        self.outgoing.notify_waiters();
+        Some(link)
     }
 
     /// The signalling connection of this number is gone.
@@ -211,6 +229,17 @@ impl Member {
     }
 }
 
+impl MemberState {
+    /// A new signalling connection; what waited for the former one is dropped.
+    fn new_link(&mut self) -> u64 {
+        self.links += 1;
+        self.link = Some(self.links);
+        self.cut = None;
+        self.queue.clear();
+        self.links
+    }
+}
+
 /// A `Leave`.
 pub(crate) fn leave(reason: proto::DisconnectReason, action: leave_request::Action) -> Message {
     Message::Leave(proto::LeaveRequest {
@@ -219,4 +248,48 @@ pub(crate) fn leave(reason: proto::DisconnectReason, action: leave_request::Acti
         action: action.into(),
         regions: None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member() -> Member {
+        let peer = PeerId(1);
+        let identity = "ann".into();
+        Member::new(identity, "PA_ann".into(), Topology::Single, peer, peer, true)
+    }
+
+    #[tokio::test]
+    async fn one_who_resumes_is_told_so_before_anything_else_and_the_rest_again() {
+        let member = member();
+        let former = member.connect();
+        {
+            let mut state = member.state.lock();
+            state.last_data = 7;
+            let told = Told {
+                identity: "bob".to_owned(),
+                version: 3,
+            };
+            state.told.insert("PA_bob".into(), told);
+        }
+        member.tell(Message::Pong(1));
+        let link = member.reconnect().expect("the member is here");
+        member.tell(Message::Pong(2));
+        assert!(matches!(
+            member.next(link).await,
+            Some(Message::Reconnect(response)) if response.last_message_seq == 7
+        ));
+        assert_eq!(member.next(link).await, Some(Message::Pong(2)));
+        assert_eq!(member.next(former).await, None, "it is over");
+        assert_eq!(member.state.lock().told["PA_bob"].version, 0);
+    }
+
+    #[tokio::test]
+    async fn one_who_has_left_cannot_resume() {
+        let member = member();
+        member.connect();
+        member.end(None);
+        assert_eq!(member.reconnect(), None);
+    }
 }
