@@ -1,9 +1,10 @@
 //! A participant's connection as a client of LiveKit's. It outlives its actor and its WebSocket.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
+use hive_media::video::codec::VideoCodec;
 use hive_media::{PeerId, TrackId};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -52,6 +53,8 @@ pub(crate) struct MemberState {
     pub(crate) pending: Vec<Pending>,
     /// The publication of each media section that the client sends in.
     pub(crate) mids: HashMap<String, Arc<str>>,
+    /// Sections whose track was taken away, and that the client still sends in.
+    pub(crate) withdrawn: HashSet<String>,
     pub(crate) subscriptions: Subscriptions,
     /// The highest number of a reliable data packet that came.
     pub(crate) last_data: u32,
@@ -71,6 +74,8 @@ pub(crate) struct Told {
 pub(crate) struct Pending {
     pub(crate) sid: Arc<str>,
     pub(crate) request: proto::AddTrackRequest,
+    /// The codec of its section, once it has one.
+    pub(crate) codec: Option<VideoCodec>,
 }
 
 /// What a client is to receive, and how far that is negotiated.

@@ -5,6 +5,7 @@
 
 pub(crate) mod actor;
 mod admission;
+mod announced;
 mod client;
 mod data;
 pub(crate) mod departed;

@@ -212,6 +212,9 @@ impl Service {
                 participant.profile.permission = permission;
             }
             let silenced = participant.no_longer_permitted();
+            if let Some(member) = &participant.member {
+                member.forget_announced(&participant.profile.permission);
+            }
             (participant.seen(&identity).view(), silenced)
         };
         for track in silenced {
