@@ -29,6 +29,8 @@ pub(crate) struct Member {
     pub(crate) subscriber: PeerId,
     pub(crate) auto_subscribe: bool,
     pub(crate) state: Mutex<MemberState>,
+    /// Held while an offer of ours is made and sent: they are sent in the order of their numbers.
+    pub(crate) offering: tokio::sync::Mutex<()>,
     outgoing: Notify,
     bell: Bell,
     pub(crate) ears: Ears,
@@ -117,6 +119,7 @@ impl Member {
             subscriber,
             auto_subscribe,
             state: Mutex::default(),
+            offering: tokio::sync::Mutex::default(),
             outgoing: Notify::new(),
             bell,
             ears,
