@@ -67,9 +67,13 @@ impl Service {
             if state.closed {
                 return Err(SessionError::RoomRestarted.into());
             }
-            if let Some(config) = request.room_config.filter(|_| state.profile.version == 1) {
+            // Somebody may have come since it was looked at first.
+            state.check_place(hall.settings.rooms.max_participants, &identity)?;
+            // A room is as the token of the first who joins says.
+            if let Some(config) = request.room_config.filter(|_| !state.profile.configured) {
                 state.configure(&config);
             }
+            state.profile.configured = true;
             let name = Some(request.name).filter(|name| !name.is_empty());
             let state = &mut *state;
             if let Some(former) = state.participants.get(&identity)
@@ -189,6 +193,7 @@ impl crate::room::RoomState {
         profile.empty_timeout = config.empty_timeout;
         profile.departure_timeout = config.departure_timeout;
         profile.max_participants = config.max_participants;
+        profile.configured = true;
         self.set_metadata(config.metadata.clone());
     }
 

@@ -50,6 +50,8 @@ pub(crate) struct RoomProfile {
     pub(crate) departure_timeout: u32,
     /// 0 for the server's own limit.
     pub(crate) max_participants: u32,
+    /// Whether the room service, or the token of the first who joined, said what the room is like.
+    pub(crate) configured: bool,
     /// Grows with every change.
     pub(crate) version: u32,
 }
@@ -83,6 +85,7 @@ impl Default for RoomProfile {
             empty_timeout: 0,
             departure_timeout: 0,
             max_participants: 0,
+            configured: false,
             version: 1,
         }
     }
