@@ -51,6 +51,8 @@ pub(crate) struct MemberState {
     pub(crate) told: HashMap<Arc<str>, Told>,
     /// The version of the room that it was told of.
     pub(crate) told_room: u32,
+    /// Whether it was told how well others are connected.
+    pub(crate) told_quality: bool,
     /// Tracks that were announced and have no media section yet.
     pub(crate) pending: Vec<Pending>,
     /// The publication of each media section that the client sends in.
@@ -162,6 +164,7 @@ impl Member {
             told.version = 0;
         }
         state.told_room = 0;
+        state.told_quality = false;
         state.subscriptions.asked = false;
         state.subscriptions.tried.1 = 0;
         drop(state);

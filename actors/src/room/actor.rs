@@ -4,7 +4,7 @@
 //! moment, and a look at the state puts right whatever was left half done.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hive_models::Lang;
 
@@ -56,6 +56,11 @@ async fn run(hall: Arc<Hall>, room: Arc<Room>, child: ChildContext) -> Result<()
         fit_channels(&room, &channels).await?;
         fit_voices(&hall, &room, &channels).await?;
         fit_participants(&hall, &room, &participants).await?;
+        if room.state.lock().recount(Instant::now()) {
+            for member in room.members() {
+                member.changed();
+            }
+        }
         tokio::select! {
             ring = listening.ring() => ring?,
             () = tokio::time::sleep(EMPTY_CHECK) => {}
