@@ -162,9 +162,7 @@ impl Service {
             .member(&request.identity)
             .filter(|member| *member.sid == *request.participant_sid)
             .ok_or(ResumeError::UnknownParticipant)?;
-        let link = member
-            .reconnect()
-            .ok_or(ResumeError::UnknownParticipant)?;
+        let link = member.reconnect().ok_or(ResumeError::UnknownParticipant)?;
         tracing::info!(room = %room.name, identity = %member.identity, "a client resumed");
         let (client, outbox) = Client::new(self.hall.clone(), room, member.clone(), link);
         if let Some(sync) = request.sync_state {

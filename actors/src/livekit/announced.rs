@@ -94,7 +94,8 @@ impl MemberState {
                     self.oldest(section)
                 };
                 if let Some(at) = found {
-                    self.mids.insert((*mid).clone(), self.pending[at].sid.clone());
+                    self.mids
+                        .insert((*mid).clone(), self.pending[at].sid.clone());
                     self.withdrawn.remove(*mid);
                 }
             }

@@ -226,7 +226,8 @@ impl Client {
         };
         self.member.tell(speaker(true));
         let (member, silent) = (self.member.clone(), speaker(false));
-        let time = Duration::from_secs(seconds.clamp(0, MAX_SIMULATED_SPEECH).unsigned_abs().into());
+        let time =
+            Duration::from_secs(seconds.clamp(0, MAX_SIMULATED_SPEECH).unsigned_abs().into());
         actix::spawn(async move {
             tokio::time::sleep(time).await;
             member.tell(silent);

@@ -268,7 +268,14 @@ mod tests {
     fn member() -> Member {
         let peer = PeerId(1);
         let identity = "ann".into();
-        Member::new(identity, "PA_ann".into(), Topology::Single, peer, peer, true)
+        Member::new(
+            identity,
+            "PA_ann".into(),
+            Topology::Single,
+            peer,
+            peer,
+            true,
+        )
     }
 
     #[tokio::test]

@@ -125,9 +125,8 @@ impl Client {
             };
             // The permission may have been taken away while the offer was answered.
             let permission = &participant.profile.permission;
-            let permitted = |(_, pending): &(Published, Pending)| {
-                permits(permission, pending.request.source)
-            };
+            let permitted =
+                |(_, pending): &(Published, Pending)| permits(permission, pending.request.source);
             let (new, refused): (Vec<_>, Vec<_>) = new.into_iter().partition(permitted);
             let tracks: Vec<TrackId> = published.iter().map(|it| it.track).collect();
             let own = self.member.publisher;

@@ -123,9 +123,7 @@ impl Member {
     }
 }
 
-fn quality_info(
-    (sid, quality): (&Arc<str>, &ConnectionQuality),
-) -> proto::ConnectionQualityInfo {
+fn quality_info((sid, quality): (&Arc<str>, &ConnectionQuality)) -> proto::ConnectionQualityInfo {
     proto::ConnectionQualityInfo {
         participant_sid: sid.to_string(),
         quality: (*quality).into(),
@@ -199,7 +197,10 @@ mod tests {
         let link = member.reconnect().expect("the member is here");
         member.tell_quality(&both, &[]);
         let first = member.next(link).await;
-        assert!(matches!(first, Some(signal_response::Message::Reconnect(_))));
+        assert!(matches!(
+            first,
+            Some(signal_response::Message::Reconnect(_))
+        ));
         assert!(matches!(
             member.next(link).await,
             Some(signal_response::Message::ConnectionQuality(told)) if told.updates == both

@@ -143,10 +143,8 @@ async fn a_connection_that_the_room_let_go_of_is_closed_so_that_its_client_resum
         ..
     } = bench(1);
     let outbox = stream::iter([Message::Pong(1)]);
-    let (ended, (told, code)) = futures_util::join!(
-        pump.run(outbox, || panic!("it answers")),
-        read(queue)
-    );
+    let (ended, (told, code)) =
+        futures_util::join!(pump.run(outbox, || panic!("it answers")), read(queue));
     assert_eq!((ended, code), (Ended::Dropped, Some(CloseCode::Away)));
     assert_eq!(told, [Message::Pong(1)]);
 }

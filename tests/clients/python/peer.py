@@ -60,6 +60,9 @@ class Peer:
         fields: dict[str, Any] = {}
         for arg in args:
             fields |= describe(arg)
+        if event == "participant_disconnected":
+            [who] = args
+            fields |= {"name": who.name, "reason": rtc.DisconnectReason.Name(who.disconnect_reason or 0)}
         emit(event, **fields)
 
     def spawn(self, work: Any) -> None:
