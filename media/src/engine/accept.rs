@@ -316,7 +316,7 @@ pub(super) fn table_section(section: &crate::sdp::offer::Section) -> ssrc_table:
     ssrc_table::Section {
         mid: section.mid.as_deref().map(Box::from),
         extensions: section.extensions,
-        rids: section.rids.clone(),
+        rids: section.layers(),
         video: section.kind.is_video(),
         payload_types: match &section.kind {
             _ if !section.direction.sends() => Vec::new(),
@@ -330,6 +330,10 @@ pub(super) fn table_section(section: &crate::sdp::offer::Section) -> ssrc_table:
                 .flatten()
                 .collect(),
             SectionKind::Data(_) | SectionKind::Refused => Vec::new(),
+        },
+        repairs: match &section.kind {
+            SectionKind::Video(formats) => formats.iter().filter_map(|it| it.rtx).collect(),
+            _ => Vec::new(),
         },
         ssrcs: section.ssrcs.clone(),
     }

@@ -99,7 +99,7 @@ impl Track {
                 track.red = opus.red;
             }
             SectionKind::Video(formats) => {
-                track.video = Some(Box::new(VideoTrack::new(formats, &section.rids, now)));
+                track.video = Some(Box::new(VideoTrack::new(formats, section.streams(), now)));
             }
             SectionKind::Data(_) | SectionKind::Refused => {}
         }

@@ -49,7 +49,7 @@ pub(super) struct SimulcastStream {
 }
 
 impl VideoTrack {
-    pub(super) fn new(formats: &[VideoFormat], rids: &[Box<str>], now: Instant) -> VideoTrack {
+    pub(super) fn new(formats: &[VideoFormat], streams: usize, now: Instant) -> VideoTrack {
         let stream = || SimulcastStream {
             ssrc: None,
             inspector: None,
@@ -61,7 +61,7 @@ impl VideoTrack {
         VideoTrack {
             formats: formats.to_vec(),
             payload_type: None,
-            streams: (0..rids.len().max(1)).map(|_| stream()).collect(),
+            streams: (0..streams.max(1)).map(|_| stream()).collect(),
             meters: [Meter::default(); MAX_LAYERS],
             wanted: None,
             lower_since: None,
@@ -140,7 +140,10 @@ impl VideoTrack {
     /// How a subscriber that takes `formats` is sent the track, if it can be.
     pub(super) fn format_for(&self, formats: &[VideoFormat]) -> Option<VideoStreamFormat> {
         let ours = self.format()?;
-        let theirs = formats.iter().find(|format| format.decodes(ours))?;
+        let decoders = formats.iter().filter(|format| format.decodes(ours));
+        // Of several, the one that is no more than what comes.
+        let same = decoders.clone().find(|format| ours.decodes(format));
+        let theirs = same.or_else(|| decoders.into_iter().next())?;
         Some(VideoStreamFormat {
             codec: ours.codec,
             payload_type: theirs.payload_type,

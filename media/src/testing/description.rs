@@ -69,7 +69,7 @@ pub(crate) struct Section {
     pub(crate) kind: Kind,
     pub(crate) direction: &'static str,
     pub(crate) rids: Vec<&'static str>,
-    /// The source and its repair, declared by `a=ssrc`.
+    /// The sources and their repairs, in turn, declared by `a=ssrc`.
     pub(crate) ssrcs: Vec<u32>,
     /// Given up: port 0.
     pub(crate) stopped: bool,
@@ -159,8 +159,12 @@ impl Section {
 
     fn write_ssrcs(&self) -> String {
         let mut sdp = String::new();
-        if let [ssrc, rtx] = self.ssrcs[..] {
-            sdp += &format!("a=ssrc-group:FID {ssrc} {rtx}\r\n");
+        if self.ssrcs.len() > 2 {
+            let layers: Vec<String> = self.ssrcs.iter().step_by(2).map(u32::to_string).collect();
+            sdp += &format!("a=ssrc-group:SIM {}\r\n", layers.join(" "));
+        }
+        for pair in self.ssrcs.chunks_exact(2) {
+            sdp += &format!("a=ssrc-group:FID {} {}\r\n", pair[0], pair[1]);
         }
         for ssrc in &self.ssrcs {
             sdp += &format!("a=ssrc:{ssrc} cname:member\r\n");
