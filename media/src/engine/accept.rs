@@ -7,6 +7,7 @@ use rand::Rng;
 
 use super::Engine;
 use super::peer::{Ice, Inbound, Listening, Peer, PeerCounters, Publishing, RoundTrip};
+use super::publisher_clock::PublisherClock;
 use super::slot::Slot;
 use super::track::{Origin, Subscriber};
 use crate::clock::Now;
@@ -260,6 +261,7 @@ impl Engine {
             streams: Vec::<Inbound>::new(),
             nack,
             reference_time,
+            clock: PublisherClock::default(),
             transport_sequence: None,
             arrivals: None,
         }));

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::rtp::cache::PacketCache;
 use crate::rtp::meter::Meter;
+use crate::rtp::pace::Pace;
 use crate::rtp::sequence::ExtendTimestamp;
 use crate::rtp::track_clock::TrackClock;
 use crate::sdp::formats::VideoFormat;
@@ -17,6 +18,8 @@ use crate::video::layers::Layering;
 /// A layer that has nothing while another has packets for so long is not sent any more: publishers
 /// give up the highest one first when their way or their processor is busy.
 const LEFT_BEHIND: Duration = Duration::from_millis(300);
+/// Nor is one that leaves out so many of its frames, if it has few.
+const FRAMES_BEHIND: u32 = 3;
 
 /// How long the highest wanted layer has to be lower before a publisher is told, as a subscriber may
 /// just have scrolled past.
@@ -31,6 +34,8 @@ pub(super) struct VideoTrack {
     pub(super) streams: Vec<SimulcastStream>,
     /// Rates of the layers: of the streams of simulcast, or of the spatial layers of the only stream.
     pub(super) meters: [Meter; MAX_LAYERS],
+    /// How often the layers have frames.
+    pub(super) paces: [Pace; MAX_LAYERS],
     /// The highest layer that anybody wants, as it was told last.
     wanted: Option<Option<u8>>,
     /// Since when less is wanted than was told.
@@ -63,6 +68,7 @@ impl VideoTrack {
             payload_type: None,
             streams: (0..streams.max(1)).map(|_| stream()).collect(),
             meters: [Meter::default(); MAX_LAYERS],
+            paces: [Pace::default(); MAX_LAYERS],
             wanted: None,
             lower_since: None,
         }
@@ -109,7 +115,11 @@ impl VideoTrack {
         self.meters.get(layer).is_some_and(|meter| {
             let behind = newest.zip(meter.last());
             let behind = behind.map(|(newest, last)| newest.saturating_duration_since(last));
-            meter.is_alive(now) && behind.is_some_and(|behind| behind < LEFT_BEHIND)
+            let interval = self.paces.get(layer).and_then(Pace::interval);
+            let patience = interval.map_or(LEFT_BEHIND, |interval| {
+                LEFT_BEHIND.max(interval * FRAMES_BEHIND)
+            });
+            meter.is_alive(now) && behind.is_some_and(|behind| behind < patience)
         })
     }
 
