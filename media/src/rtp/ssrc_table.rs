@@ -105,6 +105,11 @@ impl SsrcTable {
         self.streams.contains_key(&ssrc)
     }
 
+    /// What `ssrc` carries, as far as it is known.
+    pub fn known(&self, ssrc: u32) -> Option<Stream> {
+        self.streams.get(&ssrc).copied()
+    }
+
     /// Another source carries what `ssrc` did: late packets of it belong to nothing.
     pub fn retire(&mut self, ssrc: u32) {
         if self.streams.remove(&ssrc).is_some() {

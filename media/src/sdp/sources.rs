@@ -43,7 +43,11 @@ pub(super) fn read(attributes: &[Attribute]) -> Vec<DeclaredSource> {
     let layers = group("SIM").next().unwrap_or_default();
     let mut sources: Vec<DeclaredSource> = Vec::new();
     for value in values(attributes, "ssrc") {
-        let Some(ssrc) = value.split(' ').next().and_then(|ssrc| ssrc.parse().ok()) else {
+        let Some(ssrc) = value
+            .split(' ')
+            .next()
+            .and_then(|ssrc| ssrc.parse::<u32>().ok())
+        else {
             continue;
         };
         if sources.len() >= MAX_SOURCES || sources.iter().any(|known| known.ssrc == ssrc) {

@@ -39,8 +39,10 @@ pub(crate) struct Codecs {
     pub(crate) opus: u8,
     pub(crate) red: Option<u8>,
     pub(crate) video: Vec<Format>,
-    /// Extension id of transport-wide numbers.
+    /// Extension id of transport-wide numbers; 0 for none.
     pub(crate) transport: u8,
+    /// Whether there are retransmissions (RFC 4588).
+    pub(crate) repair: bool,
 }
 
 impl Default for Codecs {
@@ -50,6 +52,7 @@ impl Default for Codecs {
             red: Some(63),
             video: vec![VP8, H264],
             transport: TRANSPORT_ID,
+            repair: true,
         }
     }
 }
@@ -130,20 +133,23 @@ impl Section {
         let mut sdp = format!(
             "m=video {port} UDP/TLS/RTP/SAVPF {}\r\n{}a={}\r\na=rtcp-mux\r\n\
              a=extmap:{MID_ID} {MID_URI}\r\na=extmap:{RID_ID} {RID_URI}\r\n\
-             a=extmap:{REPAIRED_RID_ID} {REPAIRED_RID_URI}\r\n\
-             a=extmap:{} {TRANSPORT_SEQUENCE_URI}\r\n",
+             a=extmap:{REPAIRED_RID_ID} {REPAIRED_RID_URI}\r\n",
             numbers.join(" "),
             self.write_head(),
             self.direction,
-            codecs.transport,
         );
+        if codecs.transport != 0 {
+            sdp += &format!("a=extmap:{} {TRANSPORT_SEQUENCE_URI}\r\n", codecs.transport);
+        }
         for format in &codecs.video {
             let (number, rtx, name) = (format.payload_type, format.rtx, format.name);
             sdp += &format!(
                 "a=rtpmap:{number} {name}/90000\r\na=rtcp-fb:{number} transport-cc\r\n\
-                 a=rtcp-fb:{number} nack\r\na=rtcp-fb:{number} nack pli\r\n\
-                 a=rtpmap:{rtx} rtx/90000\r\na=fmtp:{rtx} apt={number}\r\n"
+                 a=rtcp-fb:{number} nack\r\na=rtcp-fb:{number} nack pli\r\n"
             );
+            if codecs.repair {
+                sdp += &format!("a=rtpmap:{rtx} rtx/90000\r\na=fmtp:{rtx} apt={number}\r\n");
+            }
             if !format.parameters.is_empty() {
                 sdp += &format!("a=fmtp:{number} {}\r\n", format.parameters);
             }
