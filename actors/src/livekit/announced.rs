@@ -173,6 +173,7 @@ fn preference(request: &proto::AddTrackRequest) -> Preference {
         dtx: !(no_dtx || feature(proto::AudioTrackFeature::TfNoDtx)),
         stereo: stereo || feature(proto::AudioTrackFeature::TfStereo),
         red: !request.disable_red,
+        always: request.source == i32::from(proto::TrackSource::ScreenShareAudio),
     }
 }
 
