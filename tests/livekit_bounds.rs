@@ -146,8 +146,8 @@ fn a_name_is_as_bounded_later_as_it_is_when_joining() {
     let server = Server::start("");
     let mut client = Signal::join(&server, &token("demo", "ann", &["--update-own-metadata"]));
     for (request_id, name, expected) in [
-        (1, "x".repeat(129), Reason::InvalidRequest),
-        (2, "a/b".to_owned(), Reason::InvalidRequest),
+        (1, "x".repeat(257), Reason::InvalidRequest),
+        (2, "a\nb".to_owned(), Reason::InvalidRequest),
         (3, "Ann".to_owned(), Reason::Ok),
     ] {
         let update = UpdateParticipantMetadata {

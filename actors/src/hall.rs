@@ -348,7 +348,7 @@ impl Hall {
     fn take_out(&self, held: &Held) {
         let (room, identity) = (&held.room, &held.identity);
         let left = {
-            let mut state = room.state.lock();
+            let state = &mut *room.state.lock();
             let Some(participant) = state.participants.get_mut(identity) else {
                 return;
             };
@@ -368,7 +368,11 @@ impl Hall {
                 participant.hung_up = Some(Instant::now());
             }
             let left = participant.is_gone() && std::mem::take(&mut participant.joined);
-            left.then(|| participant.info(identity))
+            left.then(|| {
+                let reason = DisconnectReason::ClientInitiated;
+                state.departed.note(&participant.seen(identity), reason);
+                participant.info(identity)
+            })
         };
         if let Some(info) = left {
             metrics::gauge!("hive_participants").decrement(1.0);

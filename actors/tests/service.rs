@@ -283,6 +283,16 @@ fn refusals_say_what_is_wrong() {
 }
 
 #[test]
+fn those_who_come_at_once_do_not_overfill_a_room() {
+    with_service(async |service| {
+        let at_once = ["ann", "bob", "eve", "joe", "kim"].map(|who| publish(&service, "demo", who));
+        let came = futures_util::future::join_all(at_once).await;
+        assert_eq!(came.iter().filter(|it| it.is_ok()).count(), 3, "{came:?}");
+        assert_eq!(service.stats().participants, 3);
+    });
+}
+
+#[test]
 fn the_service_becomes_ready_and_takes_nobody_in_once_it_shuts_down() {
     with_service(async |service| {
         let ready = async {

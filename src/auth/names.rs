@@ -11,7 +11,7 @@ pub enum InvalidName {
     #[error("a room's name has 1 to 64 characters out of letters, digits, `.`, `_`, `~` and `-`")]
     Room,
     /// Of a participant.
-    #[error("an identity has 1 to 128 bytes and no control characters")]
+    #[error("an identity has 1 to 256 bytes and no control characters")]
     Identity,
 }
 
@@ -20,7 +20,7 @@ pub enum InvalidName {
 #[serde(transparent)]
 pub struct RoomName(String);
 
-/// A participant's identity: 1 to 128 bytes without control characters.
+/// A participant's identity: 1 to 256 bytes without control characters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Identity(String);
@@ -47,7 +47,7 @@ impl FromStr for Identity {
     type Err = InvalidName;
 
     fn from_str(text: &str) -> Result<Self, InvalidName> {
-        let fits = (1..=128).contains(&text.len()) && !text.chars().any(char::is_control);
+        let fits = (1..=256).contains(&text.len()) && !text.chars().any(char::is_control);
         if fits {
             Ok(Self(text.to_owned()))
         } else {
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn an_identity_has_no_control_characters() {
         assert!("Ann O'Neill <ann@example.org>".parse::<Identity>().is_ok());
-        for bad in ["", "a\nb", &"x".repeat(129)] {
+        for bad in ["", "a\nb", &"x".repeat(257)] {
             assert!(bad.parse::<Identity>().is_err(), "{bad:?}");
         }
     }

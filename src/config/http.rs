@@ -171,7 +171,7 @@ impl Default for Signal {
             max_frame: LEAST_SIGNAL_FRAME,
             inbox: 64,
             per_second: 50,
-            burst: 200,
+            burst: 1000,
             queue: 256,
             slow_reader_timeout: Duration::from_secs(5),
             ping_interval: Duration::from_secs(5),

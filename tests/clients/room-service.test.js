@@ -93,11 +93,18 @@ test('a backend governs a room with livekit-api', { timeout: 120_000 }, async (t
     await bob.happened('participant_permissions_changed');
   });
 
+  await t.test('gives it back: what is published then is heard, though the client sends the former track still', async () => {
+    await call('update_participant', { room: ROOM, identity: 'bob', permission: { canPublish: true, canSubscribe: true, canPublishData: true } });
+    await untilIt('the permission', () => bob.events.filter((it) => it.type === 'participant_permissions_changed'), (it) => it.length === 2);
+    await bob.call('publish_tone', { name: 'another voice', hertz: 500 });
+    await ann.hears('bob');
+  });
+
   await t.test('removes a participant, who is told the reason', async () => {
     await call('remove_participant', { room: ROOM, identity: 'ann' });
     const reason = await ann.run(() => window.LivekitClient.DisconnectReason.PARTICIPANT_REMOVED);
     await ann.happened('disconnected', { values: [reason] });
-    await bob.happened('participant_disconnected', { identity: 'ann' });
+    await bob.happened('participant_disconnected', { identity: 'ann', name: 'Dr Ann', reason: 'PARTICIPANT_REMOVED' });
     await assert.rejects(call('remove_participant', { room: ROOM, identity: 'ann' }), code('not_found'));
   });
 

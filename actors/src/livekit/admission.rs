@@ -62,15 +62,26 @@ impl Service {
             );
         }
         let link = member.connect();
-        let (join, info, overtaken) = {
+        let (info, overtaken) = {
             let mut state = room.state.lock();
             if state.closed {
                 return Err(SessionError::RoomRestarted.into());
             }
-            if let Some(config) = request.room_config.filter(|_| state.profile.version == 1) {
+            // Somebody may have come since it was looked at first.
+            state.check_place(hall.settings.rooms.max_participants, &identity)?;
+            // A room is as the token of the first who joins says.
+            if let Some(config) = request.room_config.filter(|_| !state.profile.configured) {
                 state.configure(&config);
             }
+            state.profile.configured = true;
             let name = Some(request.name).filter(|name| !name.is_empty());
+            let state = &mut *state;
+            if let Some(former) = state.participants.get(&identity)
+                && !former.is_gone()
+            {
+                let reason = DisconnectReason::DuplicateIdentity;
+                state.departed.note(&former.seen(&identity), reason);
+            }
             let participant = state.participant(&identity, name);
             participant.profile = Profile {
                 sid: member.sid.clone(),
@@ -88,7 +99,10 @@ impl Service {
             let info = new.then(|| participant.info(&identity));
             // Before anybody can send the member away, who would have it forgotten.
             hall.add_member(&room, &member);
-            (state.welcome(&room, &member), info, overtaken)
+            // Nobody sees the member before, so nothing else comes first.
+            let join = state.welcome(&room, &member);
+            member.tell(signal_response::Message::Join(join));
+            (info, overtaken)
         };
         // Two clients of one identity that came at the same moment: the later one stays.
         if let Some(overtaken) = overtaken {
@@ -97,7 +111,6 @@ impl Service {
             hall.dismiss(&room, &overtaken, reason, Some(message));
         }
         tracing::info!(room = %room.name, %identity, sdk = request.client.sdk, "a client joined");
-        member.tell(signal_response::Message::Join(join));
         if let Some(info) = info {
             metrics::gauge!("hive_participants").increment(1.0);
             room.tell(ParticipantsKind::Joined, vec![info]);
@@ -152,24 +165,7 @@ impl Service {
             .member(&request.identity)
             .filter(|member| *member.sid == *request.participant_sid)
             .ok_or(ResumeError::UnknownParticipant)?;
-        let link = member.connect();
-        {
-            let mut state = member.state.lock();
-            // What was on the way when the connection was cut may be lost: everything is told again.
-            for told in state.told.values_mut() {
-                told.version = 0;
-            }
-            state.told_room = 0;
-            state.subscriptions.asked = false;
-            state.subscriptions.tried.1 = 0;
-        }
-        let last = member.state.lock().last_data;
-        member.tell(signal_response::Message::Reconnect(
-            proto::ReconnectResponse {
-                last_message_seq: last,
-                ..Default::default()
-            },
-        ));
+        let link = member.reconnect().ok_or(ResumeError::UnknownParticipant)?;
         tracing::info!(room = %room.name, identity = %member.identity, "a client resumed");
         let (client, outbox) = Client::new(self.hall.clone(), room, member.clone(), link);
         if let Some(sync) = request.sync_state {
@@ -213,6 +209,7 @@ impl crate::room::RoomState {
         profile.empty_timeout = config.empty_timeout;
         profile.departure_timeout = config.departure_timeout;
         profile.max_participants = config.max_participants;
+        profile.configured = true;
         self.set_metadata(config.metadata.clone());
     }
 
@@ -278,8 +275,9 @@ impl Hall {
         }
         self.remove_member(member);
         let own: Vec<PeerId> = member.peers().collect();
-        let (left, unpublished, seen) = {
+        let left = 'locked: {
             let mut state = room.state.lock();
+            let state = &mut *state;
             let Some(participant) = state.participants.get_mut(&member.identity) else {
                 return;
             };
@@ -295,13 +293,13 @@ impl Hall {
                     .retain(|_, it| !own.contains(&it.peer));
                 let gone = before - participant.publications.len();
                 participant.profile.version += u32::from(gone > 0);
-                drop(state);
-                room.roster_changed();
-                return;
+                break 'locked None;
             }
             participant.member = None;
             participant.profile.state = participant_info::State::Disconnected;
-            let seen = participant.seen(&member.identity).view();
+            let last = participant.seen(&member.identity);
+            state.departed.note(&last, reason);
+            let seen = last.view();
             let (gone, kept) = std::mem::take(&mut participant.publications)
                 .into_iter()
                 .partition(|(_, it)| own.contains(&it.peer));
@@ -313,7 +311,10 @@ impl Hall {
             let left = participant.is_gone() && std::mem::take(&mut participant.joined);
             let left = left.then(|| participant.info(&member.identity));
             let gone: std::collections::BTreeMap<_, _> = gone;
-            (left, gone, seen)
+            Some((left, gone, seen))
+        };
+        let Some((left, unpublished, seen)) = left else {
+            return room.roster_changed();
         };
         for publication in unpublished.into_values() {
             self.happened_to(

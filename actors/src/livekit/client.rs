@@ -1,7 +1,7 @@
 //! A client's connection, as the front door holds it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Topology;
 use super::admission::{MAX_METADATA, attributes_len};
@@ -16,6 +16,9 @@ use crate::service::check_name;
 
 /// The longest request that its answer repeats, in bytes.
 const MAX_REPEATED: usize = 2 * MAX_METADATA;
+
+/// The longest that a client may be told that it speaks, in seconds.
+const MAX_SIMULATED_SPEECH: i32 = 60;
 
 /// One signalling connection of a participant. Dropping it without [`Client::leave`] is a cut
 /// connection: the participant stays for a while and may resume.
@@ -169,7 +172,7 @@ impl Client {
             } else if !update.name.is_empty() && check_name("name", &update.name).is_err() {
                 Some((
                     request_response::Reason::InvalidRequest,
-                    "a name has at most 128 bytes and no slash or control character",
+                    "a name has at most 256 bytes and no control character",
                 ))
             } else {
                 let metadata = update.metadata.clone();
@@ -216,8 +219,44 @@ impl Client {
                     Some(message),
                 );
             }
-            _ => {}
+            // The connection breaks: this participant is still here for the next one, …
+            Some(Scenario::Migration(true)) => {
+                self.member.disconnect(self.link, Instant::now());
+            }
+            // … and this one is not.
+            Some(Scenario::NodeFailure(true)) => {
+                let reason = DisconnectReason::SignalClose;
+                self.hall.dismiss(&self.room, &self.member, reason, None);
+            }
+            Some(Scenario::SpeakerUpdate(seconds)) => self.seem_to_speak(seconds),
+            _ => self.refuse(
+                0,
+                request_response::Reason::UnsupportedType,
+                "this server does not simulate that",
+                None,
+            ),
         }
+    }
+
+    /// Tells the client for some seconds that it speaks.
+    fn seem_to_speak(&self, seconds: i32) {
+        let speaker = |active: bool| {
+            signal_response::Message::SpeakersChanged(proto::SpeakersChanged {
+                speakers: vec![proto::SpeakerInfo {
+                    sid: self.member.sid.to_string(),
+                    level: if active { 0.9 } else { 0.0 },
+                    active,
+                }],
+            })
+        };
+        self.member.tell(speaker(true));
+        let (member, silent) = (self.member.clone(), speaker(false));
+        let time =
+            Duration::from_secs(seconds.clamp(0, MAX_SIMULATED_SPEECH).unsigned_abs().into());
+        actix::spawn(async move {
+            tokio::time::sleep(time).await;
+            member.tell(silent);
+        });
     }
 
     /// Has the subscriber's peer connection of a client with two of them restart ICE.

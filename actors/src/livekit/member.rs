@@ -1,9 +1,10 @@
 //! A participant's connection as a client of LiveKit's. It outlives its actor and its WebSocket.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
+use hive_media::video::codec::VideoCodec;
 use hive_media::{PeerId, TrackId};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -34,6 +35,8 @@ pub(crate) struct Member {
     pub(crate) subscriber: PeerId,
     pub(crate) auto_subscribe: bool,
     pub(crate) state: Mutex<MemberState>,
+    /// Held while an offer of ours is made and sent: they are sent in the order of their numbers.
+    pub(crate) offering: tokio::sync::Mutex<()>,
     outgoing: Notify,
     bell: Bell,
     pub(crate) ears: Ears,
@@ -58,10 +61,14 @@ pub(crate) struct MemberState {
     pub(crate) told: HashMap<Arc<str>, Told>,
     /// The version of the room that it was told of.
     pub(crate) told_room: u32,
+    /// Whether it was told how well others are connected.
+    pub(crate) told_quality: bool,
     /// Tracks that were announced and have no media section yet.
     pub(crate) pending: Vec<Pending>,
     /// The publication of each media section that the client sends in.
     pub(crate) mids: HashMap<String, Arc<str>>,
+    /// Sections whose track was taken away, and that the client still sends in.
+    pub(crate) withdrawn: HashSet<String>,
     pub(crate) subscriptions: Subscriptions,
     /// The highest number of a reliable data packet that came.
     pub(crate) last_data: u32,
@@ -110,6 +117,8 @@ pub(crate) struct Told {
 pub(crate) struct Pending {
     pub(crate) sid: Arc<str>,
     pub(crate) request: proto::AddTrackRequest,
+    /// The codec of its section, once it has one.
+    pub(crate) codec: Option<VideoCodec>,
 }
 
 /// What a client is to receive, and how far that is negotiated.
@@ -151,6 +160,7 @@ impl Member {
             subscriber,
             auto_subscribe,
             state: Mutex::default(),
+            offering: tokio::sync::Mutex::default(),
             outgoing: Notify::new(),
             bell,
             ears,
@@ -182,15 +192,36 @@ impl Member {
     /// Takes a new signalling connection; a former one is over. Its number is for
     /// [`Member::next`].
     pub(crate) fn connect(&self) -> u64 {
-        let mut state = self.state.lock();
-        state.links += 1;
-        state.link = Some(state.links);
-        state.cut = None;
-        state.queue.clear();
-        let link = state.links;
-        drop(state);
+        let link = self.state.lock().new_link();
         self.outgoing.notify_waiters();
         link
+    }
+
+    /// As [`Member::connect`], for a client that resumes; none if the member has left. What the client
+    /// hears of it comes first, then everything again that may have been lost on the way.
+    pub(crate) fn reconnect(&self) -> Option<u64> {
+        let mut state = self.state.lock();
+        if state.over {
+            return None;
+        }
+        let link = state.new_link();
+        let response = proto::ReconnectResponse {
+            last_message_seq: state.last_data,
+            ..Default::default()
+        };
+        let response = Message::Reconnect(response);
+        let len = response.encoded_len();
+        state.queue.push(response, len);
+        for told in state.told.values_mut() {
+            told.version = 0;
+        }
+        state.told_room = 0;
+        state.told_quality = false;
+        state.subscriptions.asked = false;
+        state.subscriptions.tried.1 = 0;
+        drop(state);
+        self.outgoing.notify_waiters();
+        Some(link)
     }
 
     /// The signalling connection of this number is gone.
@@ -265,6 +296,17 @@ impl Member {
     }
 }
 
+impl MemberState {
+    /// A new signalling connection; what waited for the former one is dropped.
+    fn new_link(&mut self) -> u64 {
+        self.links += 1;
+        self.link = Some(self.links);
+        self.cut = None;
+        self.queue.clear();
+        self.links
+    }
+}
+
 /// A `Leave`.
 pub(crate) fn leave(reason: proto::DisconnectReason, action: leave_request::Action) -> Message {
     Message::Leave(proto::LeaveRequest {
@@ -281,9 +323,10 @@ mod tests {
 
     fn member() -> Member {
         let peer = PeerId(1);
+        let identity = "ann".into();
         Member::new(
-            "ann".into(),
-            "PA_1".into(),
+            identity,
+            "PA_ann".into(),
             Topology::Single,
             peer,
             peer,
@@ -349,5 +392,38 @@ mod tests {
         assert!(member.is_current(second));
         member.end(None);
         assert!(!member.is_current(second) && member.is_over());
+    }
+
+    #[tokio::test]
+    async fn one_who_resumes_is_told_so_before_anything_else_and_the_rest_again() {
+        let member = member();
+        let former = member.connect();
+        {
+            let mut state = member.state.lock();
+            state.last_data = 7;
+            let told = Told {
+                identity: "bob".to_owned(),
+                version: 3,
+            };
+            state.told.insert("PA_bob".into(), told);
+        }
+        member.tell(Message::Pong(1));
+        let link = member.reconnect().expect("the member is here");
+        member.tell(Message::Pong(2));
+        assert!(matches!(
+            member.next(link).await,
+            Some(Message::Reconnect(response)) if response.last_message_seq == 7
+        ));
+        assert_eq!(member.next(link).await, Some(Message::Pong(2)));
+        assert_eq!(member.next(former).await, None, "it is over");
+        assert_eq!(member.state.lock().told["PA_bob"].version, 0);
+    }
+
+    #[tokio::test]
+    async fn one_who_has_left_cannot_resume() {
+        let member = member();
+        member.connect();
+        member.end(None);
+        assert_eq!(member.reconnect(), None);
     }
 }

@@ -5,10 +5,12 @@
 
 pub(crate) mod actor;
 mod admission;
+mod announced;
 mod bounds;
 pub(crate) mod bucket;
 mod client;
 mod data;
+pub(crate) mod departed;
 pub(crate) mod interpreter;
 mod join;
 pub(crate) mod language;

@@ -183,8 +183,15 @@ pub(super) async fn offer_subscriber(
     member: &Arc<Member>,
     restart: bool,
 ) {
+    let _turn = member.offering.lock().await;
+    // From here on an answer to the offer before is too late.
+    let id = {
+        let subscriptions = &mut member.state.lock().subscriptions;
+        subscriptions.asked = true;
+        subscriptions.offer += 1;
+        subscriptions.offer
+    };
     let wanted = super::subscribe::wanted(room, member);
-    member.state.lock().subscriptions.asked = true;
     let worker = hall.worker(room);
     let offered = worker
         .offer(
@@ -204,14 +211,11 @@ pub(super) async fn offer_subscriber(
         Ok(offered) => offered,
         Err(error) => {
             tracing::warn!(identity = %member.identity, %error, "a subscriber could not be offered anything");
-            member.state.lock().subscriptions.asked = false;
+            let subscriptions = &mut member.state.lock().subscriptions;
+            subscriptions.asked = false;
+            subscriptions.offer -= 1;
             return;
         }
-    };
-    let id = {
-        let subscriptions = &mut member.state.lock().subscriptions;
-        subscriptions.offer += 1;
-        subscriptions.offer
     };
     let mid_to_track_id = sids(&offered, &wanted);
     receiving_now(hall, room, member, &offered.played, &wanted);

@@ -3,17 +3,15 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use hive_media::sdp::answer::Preference;
-use hive_media::sdp::offer::{Offer, Section, SectionKind};
-use hive_media::video::codec::VideoCodec;
 use hive_media::{MediaKind, Published, TrackId};
 use hive_models::Lang;
 
+use super::announced::permits;
 use super::bounds;
 use super::client::Client;
 use super::language;
 use super::lifecycle::LifecycleKind;
-use super::member::{Member, MemberState, Pending};
+use super::member::{Member, Pending};
 use super::proto::{self, TrackSource, TrackType, request_response, signal_response};
 use super::roster::Publication;
 use super::sid;
@@ -62,6 +60,7 @@ impl Client {
                 let pending = Pending {
                     sid: sid::track(),
                     request,
+                    codec: None,
                 };
                 state.pending.push(pending.clone());
                 pending
@@ -122,36 +121,6 @@ impl Client {
         self.room.roster_changed();
     }
 
-    /// Which sections of an offer may be received, and how they should be encoded.
-    pub(super) fn sections_to_receive(
-        &self,
-        offer: &Offer,
-        described: &proto::SessionDescription,
-    ) -> Vec<(String, Preference)> {
-        let mut state = self.member.state.lock();
-        let mut receives = Vec::new();
-        for section in &offer.sections {
-            let Some(mid) = section.mid.clone() else {
-                continue;
-            };
-            if !section.direction.sends() {
-                continue;
-            }
-            if !state.mids.contains_key(&mid)
-                && let Some(at) = announced(&state, section, described.mid_to_track_id.get(&mid))
-            {
-                let sid = state.pending[at].sid.clone();
-                state.mids.insert(mid.clone(), sid);
-            }
-            if let Some(sid) = state.mids.get(&mid) {
-                let pending = state.pending.iter().find(|pending| pending.sid == *sid);
-                let prefer = pending.map_or_else(Preference::default, |it| preference(&it.request));
-                receives.push((mid, prefer));
-            }
-        }
-        receives
-    }
-
     /// Brings the client's publications in line with what was negotiated.
     pub(super) fn published(&self, published: &[Published]) {
         let mut new = Vec::new();
@@ -169,11 +138,16 @@ impl Client {
                 }
             }
         }
-        let (gone, seen) = {
+        let (gone, seen, new, refused) = {
             let mut state = self.room.state.lock();
             let Some(participant) = state.stay_mut(&self.member) else {
                 return;
             };
+            // The permission may have been taken away while the offer was answered.
+            let permission = &participant.profile.permission;
+            let permitted =
+                |(_, pending): &(Published, Pending)| permits(permission, pending.request.source);
+            let (new, refused): (Vec<_>, Vec<_>) = new.into_iter().partition(permitted);
             let tracks: Vec<TrackId> = published.iter().map(|it| it.track).collect();
             let own = self.member.publisher;
             let gone: Vec<Publication> = participant
@@ -193,12 +167,23 @@ impl Client {
                     .publications
                     .insert(pending.sid.clone(), publication);
             }
-            if gone.is_empty() && new.is_empty() {
-                return;
+            if !gone.is_empty() || !new.is_empty() {
+                participant.profile.version += 1;
             }
-            participant.profile.version += 1;
-            (gone, participant.seen(&self.member.identity).view())
+            let seen = participant.seen(&self.member.identity).view();
+            (gone, seen, new, refused)
         };
+        for (it, pending) in &refused {
+            self.hall.worker(&self.room).mute(it.track, true);
+            self.member.withdraw(&pending.sid);
+        }
+        if gone.is_empty() && new.is_empty() {
+            return;
+        }
+        for (it, _) in &new {
+            // It may have been withdrawn, and published again in the same section.
+            self.hall.worker(&self.room).mute(it.track, false);
+        }
         for publication in gone {
             self.hall.happened_to(
                 &self.room,
@@ -237,12 +222,7 @@ impl Hall {
         };
         self.worker(room).mute(gone.track, true);
         if let Some(member) = member {
-            member.state.lock().mids.retain(|_, of| **of != *sid);
-            member.tell(signal_response::Message::TrackUnpublished(
-                proto::TrackUnpublishedResponse {
-                    track_sid: sid.to_owned(),
-                },
-            ));
+            member.withdraw(sid);
         }
         let kind = LifecycleKind::TrackUnpublished;
         self.happened_to(room, kind, Some(seen), Some(gone.info));
@@ -324,13 +304,9 @@ impl Participant {
     /// The sids of tracks that the participant may not publish (any more).
     pub(crate) fn no_longer_permitted(&self) -> Vec<String> {
         let permission = &self.profile.permission;
-        let sources = &permission.can_publish_sources;
         self.publications
             .values()
-            .filter(|it| {
-                let fits = sources.is_empty() || sources.contains(&it.info.source);
-                !permission.can_publish || !fits
-            })
+            .filter(|it| !permits(permission, it.info.source))
             .map(|it| it.info.sid.clone())
             .collect()
     }
@@ -404,65 +380,18 @@ fn refusal(
     None
 }
 
-/// The announcement that a section carries out: the one whose cid it names, or else the oldest of its
-/// kind, as some browsers give the track a new id.
-fn announced(state: &MemberState, section: &Section, mapped: Option<&String>) -> Option<usize> {
-    let kind = match section.kind {
-        SectionKind::Audio(_) => TrackType::Audio,
-        SectionKind::Video(_) => TrackType::Video,
-        SectionKind::Data(_) | SectionKind::Refused => return None,
-    };
-    let taken = |pending: &Pending| state.mids.values().any(|sid| *sid == pending.sid);
-    let fits = |pending: &Pending| pending.request.r#type == i32::from(kind) && !taken(pending);
-    let names = |pending: &Pending, cid: &str| {
-        pending.request.cid == cid
-            || pending
-                .request
-                .simulcast_codecs
-                .iter()
-                .any(|codec| codec.cid == cid)
-    };
-    let by_name = [mapped, section.msid_track.as_ref()]
-        .into_iter()
-        .flatten()
-        .find_map(|cid| {
-            state
-                .pending
-                .iter()
-                .position(|pending| fits(pending) && names(pending, cid))
-        });
-    by_name.or_else(|| state.pending.iter().position(fits))
-}
-
-fn preference(request: &proto::AddTrackRequest) -> Preference {
-    let feature =
-        |feature: proto::AudioTrackFeature| request.audio_features.contains(&i32::from(feature));
-    #[allow(
-        deprecated,
-        reason = "clients that know no audio features still say it this way"
-    )]
-    let (no_dtx, stereo) = (request.disable_dtx, request.stereo);
-    Preference {
-        codec: request
-            .simulcast_codecs
-            .first()
-            .and_then(|codec| VideoCodec::from_name(codec.codec.trim_start_matches("video/"))),
-        dtx: !(no_dtx || feature(proto::AudioTrackFeature::TfNoDtx)),
-        stereo: stereo || feature(proto::AudioTrackFeature::TfStereo),
-        red: !request.disable_red,
-    }
-}
-
 /// What is told of a track that was announced.
 fn info(pending: &Pending, mid: &str) -> proto::TrackInfo {
     let request = &pending.request;
     let audio = request.r#type == i32::from(TrackType::Audio);
     let codec = request.simulcast_codecs.first();
-    let mime_type = match codec.map(|codec| codec.codec.as_str()) {
+    let said = codec.map_or("", |codec| codec.codec.as_str());
+    let mime_type = match pending.codec {
         _ if audio => "audio/opus".to_owned(),
-        Some(codec) if codec.contains('/') => codec.to_owned(),
-        Some(codec) if !codec.is_empty() => format!("video/{}", codec.to_ascii_uppercase()),
-        _ => "video/VP8".to_owned(),
+        Some(codec) => format!("video/{}", codec.name()),
+        None if said.contains('/') => said.to_owned(),
+        None if said.is_empty() => "video/VP8".to_owned(),
+        None => format!("video/{}", said.to_ascii_uppercase()),
     };
     let layers = match codec {
         Some(codec) if !codec.layers.is_empty() => codec.layers.clone(),

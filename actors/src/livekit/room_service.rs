@@ -216,6 +216,9 @@ impl Service {
                 participant.profile.version += 1;
             }
             let silenced = participant.no_longer_permitted();
+            if let Some(member) = &participant.member {
+                member.forget_announced(&participant.profile.permission);
+            }
             (participant.seen(&identity).view(), silenced)
         };
         for track in silenced {

@@ -4,7 +4,7 @@
 //! moment, and a look at the state puts right whatever was left half done.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hive_models::Lang;
 
@@ -12,6 +12,7 @@ use super::{Publishing, Room};
 use crate::channel;
 use crate::hall::Hall;
 use crate::livekit::interpreter::Interpreter;
+use crate::livekit::proto::DisconnectReason;
 use crate::livekit::transcription;
 use crate::participant;
 use crate::pipeline::stage::{self, Listening, StageError};
@@ -55,6 +56,11 @@ async fn run(hall: Arc<Hall>, room: Arc<Room>, child: ChildContext) -> Result<()
         fit_channels(&room, &channels).await?;
         fit_voices(&hall, &room, &channels).await?;
         fit_participants(&hall, &room, &participants).await?;
+        if room.state.lock().recount(Instant::now()) {
+            for member in room.members() {
+                member.changed();
+            }
+        }
         tokio::select! {
             ring = listening.ring() => ring?,
             () = tokio::time::sleep(EMPTY_CHECK) => {}
@@ -117,8 +123,11 @@ async fn fit_voices(
             interpreter.publish(lang, &key.1, voice.track());
             state.voices.insert(key, voice);
         }
-        if state.voices.is_empty() {
-            state.interpreter = None;
+        if state.voices.is_empty()
+            && let Some(interpreter) = state.interpreter.take()
+        {
+            let reason = DisconnectReason::ClientInitiated;
+            state.departed.note(&interpreter.seen(), reason);
         }
         (gone, state.voices.clone(), changed)
     };

@@ -13,6 +13,7 @@ use super::Demand;
 use crate::channel::Channel;
 use crate::events::EventBus;
 use crate::events::schema::{EventBody, ParticipantInfo, Participants, ParticipantsKind};
+use crate::livekit::departed::Departed;
 use crate::livekit::interpreter::Interpreter;
 use crate::livekit::language::{self, RoomLanguages};
 use crate::livekit::member::Member;
@@ -20,7 +21,7 @@ use crate::livekit::proto::ConnectionQuality;
 use crate::livekit::roster::{Profile, Publication, RoomProfile, Visible};
 use crate::pipeline::bell::{Bell, Ears};
 use crate::pipeline::journal::Journal;
-use crate::service::{SessionId, Wants};
+use crate::service::{SessionError, SessionId, Wants};
 
 /// How long it takes, after the last packet, until its silence has been made up and judged.
 const LAST_WORDS: Duration = Duration::from_millis(1_500);
@@ -55,6 +56,8 @@ pub(crate) struct RoomState {
     pub(crate) profile: RoomProfile,
     /// What the room's metadata asks of HIVE.
     pub(crate) asks: RoomLanguages,
+    /// Those who went.
+    pub(crate) departed: Departed,
     /// The participant that publishes the voices, once there are any.
     pub(crate) interpreter: Option<Interpreter>,
     /// What says in a language what one speaker says, for LiveKit's clients.
@@ -231,6 +234,19 @@ impl RoomState {
     /// The counter of an identity's utterances.
     pub(crate) fn numbering(&mut self, identity: &Arc<str>) -> Arc<AtomicU64> {
         self.numbering.entry(identity.clone()).or_default().clone()
+    }
+
+    /// Whether one more may come: the room's own limit counts, up to the server's.
+    pub(crate) fn check_place(&self, max: usize, identity: &Arc<str>) -> Result<(), SessionError> {
+        let max = match self.profile.max_participants {
+            0 => max,
+            own => max.min(own as usize),
+        };
+        let others = self.present().filter(|(who, _)| *who != identity).count();
+        if others >= max {
+            return Err(SessionError::RoomFull { max });
+        }
+        Ok(())
     }
 
     /// Those who have a session.

@@ -72,6 +72,11 @@ impl Service {
                 worker.close(peer);
                 return Err(SessionError::RoomRestarted);
             }
+            // Somebody may have come while the offer was answered.
+            let max = self.hall.settings.rooms.max_participants;
+            state
+                .check_place(max, &identity)
+                .inspect_err(|_| worker.close(peer))?;
             let participant = state.participant(&identity, request.name);
             let new = !std::mem::replace(&mut participant.joined, true);
             let former = participant.publishing.replace(publishing);
@@ -121,6 +126,7 @@ impl Service {
             if state.closed {
                 return Err(SessionError::RoomRestarted);
             }
+            state.check_place(self.hall.settings.rooms.max_participants, &identity)?;
             let participant = state.participant(&identity, request.name);
             participant.listening.insert(peer, Listening { lang });
             participant
@@ -216,16 +222,8 @@ impl Service {
     }
 
     pub(crate) fn check_place(&self, room: &Room, identity: &Arc<str>) -> Result<(), SessionError> {
-        let state = room.state.lock();
-        let max = match state.profile.max_participants {
-            0 => self.hall.settings.rooms.max_participants,
-            own => self.hall.settings.rooms.max_participants.min(own as usize),
-        };
-        let others = state.present().filter(|(who, _)| *who != identity).count();
-        if others >= max {
-            return Err(SessionError::RoomFull { max });
-        }
-        Ok(())
+        let max = self.hall.settings.rooms.max_participants;
+        room.state.lock().check_place(max, identity)
     }
 
     /// The language of the channel that serves a wish; none if the floor does, as nothing could be

@@ -58,7 +58,7 @@ pub enum SessionError {
     #[error("the offer publishes no audio track")]
     NoTrack,
     /// A room or participant name is empty, too long, or has control characters.
-    #[error("{what} has to be 1 to {max} characters without control characters or `/`")]
+    #[error("{what} has to be 1 to {max} bytes without control characters")]
     InvalidName {
         /// `room` or `identity` or `name`.
         what: &'static str,

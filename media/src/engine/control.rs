@@ -86,13 +86,6 @@ impl Engine {
         }
     }
 
-    /// Drops what comes of a track from now on, or lets it pass again.
-    pub fn mute(&mut self, track: TrackId, muted: bool) {
-        if let Some(&key) = self.track_by_id.get(&track) {
-            self.tracks[key].muted = muted;
-        }
-    }
-
     /// Lets `listener` hear or not hear `publisher` on the floor; everybody is heard at first.
     pub fn exclude(&mut self, listener: PeerId, publisher: PeerId, excluded: bool) {
         let Some(&key) = self.by_id.get(&listener) else {
@@ -127,13 +120,15 @@ impl Engine {
             // What a client receives is negotiated.
             Subscription::Tracks => return Ok(()),
         };
-        let Some(listening) = self.peers[key].listening.as_deref_mut() else {
+        let Some(listening) = self.peers[key].listening.as_deref() else {
             return Ok(());
         };
-        listening.subscription = subscription;
         let slots = listening.slots.len();
         for slot in 0..slots {
             self.detach(Subscriber { peer: key, slot });
+        }
+        if let Some(listening) = self.peers[key].listening.as_deref_mut() {
+            listening.subscription = subscription;
         }
         let listeners = &mut self.rooms.entry(room).or_default().listeners;
         listeners.retain(|&other| other != key);

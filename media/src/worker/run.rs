@@ -258,7 +258,7 @@ fn do_command(
             engine.set_playing(now, peer, track, playing);
         }
         Command::Data(work) => data.push_back(work),
-        Command::Mute(track, muted) => engine.mute(track, muted),
+        Command::Mute(track, muted) => engine.mute(now, track, muted),
         Command::Close(peer) => engine.close(now, peer, CloseReason::Requested, out),
         Command::Tap(track, tap) => engine.tap(track, tap),
         Command::AddSource(room, track) => engine.add_named_source(now, room, track),
