@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-# Passed on to hive-loadtest: make demo ARGS="--loss 0.05 --chaos"
+# Passed on to hive-loadtest: make demo ARGS="--loss 0.05 --chaos", make forward ARGS="--case crowd --check"
 ARGS ?=
 
 .PHONY: help
@@ -18,10 +18,16 @@ demo: ## run the main job: English into a room over a lossy link, Spanish and ca
 	@target/release/hive-loadtest demo $(ARGS)
 
 .PHONY: forward
-forward: ## measure forwarded packets per CPU-second at 10 rooms x (1 + 9)
+forward: ## measure forwarding at 10 rooms x (1 + 9); ARGS="--case crowd" or "--case video" for others
 	@scripts/setup demo
 	@cargo build --release --locked --quiet --workspace --bins
 	@target/release/hive-loadtest forward $(ARGS)
+
+.PHONY: simulcast
+simulcast: ## cut a video subscriber's link from 3 Mbit/s to 300 kbit/s and back, and measure what is shown
+	@scripts/setup demo
+	@cargo build --release --locked --quiet --workspace --bins
+	@target/release/hive-loadtest simulcast $(ARGS)
 
 .PHONY: build
 build: ## build the release binaries

@@ -12,6 +12,7 @@ mod answer;
 mod credentials;
 mod door;
 mod framing;
+pub mod fuzzing;
 mod ice_servers;
 mod link;
 mod nonce;

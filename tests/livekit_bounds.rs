@@ -43,7 +43,7 @@ fn settings(track_sids: Vec<String>) -> signal_request::Message {
 fn settings_for_many_tracks_are_not_kept_many_times() {
     let server = Server::start("");
     let mut client = Signal::join(&server, &token("demo", "ann", &[]));
-    assert!(client.is_served());
+    assert!(client.is_through());
     let before = server.peak_memory();
     for round in 0..10 {
         client.say(settings(sids(round * MAX_NAMED, MAX_NAMED, 120)));
@@ -52,7 +52,7 @@ fn settings_for_many_tracks_are_not_kept_many_times() {
             ..Default::default()
         };
         client.say(signal_request::Message::SyncState(sync));
-        assert!(client.is_served());
+        assert!(client.is_through());
     }
     let grown = server.peak_memory() - before;
     assert!(grown < MUCH, "{grown}");

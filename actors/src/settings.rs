@@ -57,7 +57,7 @@ impl Default for MediaSettings {
             workers: 1,
             advertise: Vec::new(),
             idle_timeout: Duration::from_secs(20),
-            max_peers: 1000,
+            max_peers: 2500,
             prominent_speakers: 10,
         }
     }
@@ -80,7 +80,7 @@ impl Default for RoomSettings {
     fn default() -> Self {
         RoomSettings {
             max_rooms: 100,
-            max_participants: 500,
+            max_participants: 1000,
             empty_timeout: Duration::from_secs(60),
             auto_create: true,
         }

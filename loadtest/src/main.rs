@@ -32,6 +32,10 @@ enum Command {
     /// translated.wav, floor.wav, captions.en.vtt, captions.es.vtt and report.json.
     Demo(Box<DemoOptions>),
     /// Forwarded packets per CPU-second, delivery, latency and memory a peer.
+    ///
+    /// --case audio is rooms of one speaker each; crowd is 500 listeners and 10 speakers in one room, over WHEP
+    /// or, with --protocol livekit, as LiveKit's participants; video is cameras in three layers over LiveKit's
+    /// signalling.
     Forward(ForwardOptions),
     /// Simulcast video to a subscriber whose link is cut and comes back.
     ///

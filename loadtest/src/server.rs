@@ -1,6 +1,6 @@
 //! The server as a process of its own, with a configuration made for the run.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -18,6 +18,9 @@ pub const BINARY_VARIABLE: &str = "HIVE_BIN";
 
 /// Longest wait for `/ready`: engines load and pools fill.
 const READY_SECONDS: u64 = 90;
+
+/// Time between looks at whether it is there.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// How to start the server.
 #[derive(Debug, Clone)]
@@ -97,14 +100,12 @@ impl HiveProcess {
         };
         let directory = &settings.directory;
         std::fs::create_dir_all(directory).map_err(io(directory))?;
-        let (http, media) = free_ports().map_err(io(&binary))?;
         let service_key = secret();
         let config = directory.join("hive.yaml");
-        write_private(&config, &configuration(settings, http, media, &service_key))
-            .map_err(io(&config))?;
+        write_private(&config, &configuration(settings, &service_key)).map_err(io(&config))?;
         let log = directory.join("server.log");
         let log_file = std::fs::File::create(&log).map_err(io(&log))?;
-        let child = Command::new(&binary)
+        let mut child = Command::new(&binary)
             .arg("serve")
             .arg("--config")
             .arg(&config)
@@ -114,26 +115,24 @@ impl HiveProcess {
             .kill_on_drop(true)
             .spawn()
             .map_err(io(&binary))?;
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(READY_SECONDS);
+        let http = address(&mut child, &log, deadline).await?;
         let mut server = Self {
             child,
             http: HttpClient::new(http.to_string()),
             service_key,
             log,
         };
-        server.wait_until_ready().await?;
+        server.wait_until_ready(deadline).await?;
         Ok(server)
     }
 
-    async fn wait_until_ready(&mut self) -> Result<(), StartServerError> {
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(READY_SECONDS);
+    async fn wait_until_ready(
+        &mut self,
+        deadline: tokio::time::Instant,
+    ) -> Result<(), StartServerError> {
         loop {
-            if let Ok(Some(status)) = self.child.try_wait() {
-                return Err(StartServerError::Ended {
-                    status: status.to_string(),
-                    log: self.log.clone(),
-                    tail: tail(&self.log),
-                });
-            }
+            still_runs(&mut self.child, &self.log)?;
             let answer = match self.http.expect(Call::new(Method::GET, "/ready")).await {
                 Ok(_) => return Ok(()),
                 Err(error) => error.to_string(),
@@ -144,7 +143,7 @@ impl HiveProcess {
                     log: self.log.clone(),
                 });
             }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(LOOK).await;
         }
     }
 
@@ -240,16 +239,46 @@ fn find_binary(named: Option<&Path>) -> Result<PathBuf, StartServerError> {
     }
 }
 
-/// A TCP and a UDP port that are free now.
-fn free_ports() -> std::io::Result<(SocketAddr, SocketAddr)> {
-    let any = (Ipv4Addr::LOCALHOST, 0);
-    let tcp = TcpListener::bind(any)?.local_addr()?;
-    // Media has its port on both; the system's pick is free for one, and nearly always for the other.
-    let mut media = UdpSocket::bind(any)?.local_addr()?;
-    while TcpListener::bind(media).is_err() {
-        media = UdpSocket::bind(any)?.local_addr()?;
+/// The address of its HTTP, as its log tells it: a port that is picked before the server binds it may be somebody
+/// else's by then.
+async fn address(
+    child: &mut Child,
+    log: &Path,
+    deadline: tokio::time::Instant,
+) -> Result<SocketAddr, StartServerError> {
+    loop {
+        let text = std::fs::read_to_string(log).unwrap_or_default();
+        if let Some(address) = text.lines().find_map(served_address) {
+            return Ok(address);
+        }
+        still_runs(child, log)?;
+        if tokio::time::Instant::now() > deadline {
+            return Err(StartServerError::NotReady {
+                answer: "it never said that it is serving".to_owned(),
+                log: log.to_owned(),
+            });
+        }
+        tokio::time::sleep(LOOK).await;
     }
-    Ok((tcp, media))
+}
+
+/// The address in the line of the log that says that the server is serving.
+fn served_address(line: &str) -> Option<SocketAddr> {
+    let line: serde_json::Value = serde_json::from_str(line).ok()?;
+    (line["message"] == "hive is serving")
+        .then(|| line["http"].as_str()?.parse().ok())
+        .flatten()
+}
+
+fn still_runs(child: &mut Child, log: &Path) -> Result<(), StartServerError> {
+    match child.try_wait() {
+        Ok(Some(status)) => Err(StartServerError::Ended {
+            status: status.to_string(),
+            log: log.to_owned(),
+            tail: tail(log),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// 256 random bits in hexadecimal.
@@ -270,20 +299,15 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
 }
 
 /// The run's configuration. JSON is YAML, and needs no quoting rules of our own.
-fn configuration(
-    settings: &ServerSettings,
-    http: SocketAddr,
-    media: SocketAddr,
-    service_key: &str,
-) -> String {
+fn configuration(settings: &ServerSettings, service_key: &str) -> String {
     let config = serde_json::json!({
         "http": {
-            "bind": http.to_string(),
+            "bind": "127.0.0.1:0",
             // All of a run's peers come from one address.
             "rate": { "per_second": 1000, "burst": 10_000 },
         },
         "media": {
-            "bind": media.to_string(),
+            "bind": "127.0.0.1:0",
             "advertise": ["127.0.0.1"],
             "max_peers": settings.max_peers,
         },
@@ -300,7 +324,8 @@ fn configuration(
             "assets": settings.assets,
             "pocketsphinx": { "decoders": settings.decoders },
         },
-        "log": { "level": settings.log_level },
+        // Whatever the level, the addresses that the system picked are told.
+        "log": { "level": format!("{},hive::cli::serve=info", settings.log_level), "format": "json" },
         "chaos": { "enabled": settings.chaos },
     });
     format!("# Written by hive-loadtest for one run.\n{config:#}\n")
@@ -326,6 +351,17 @@ mod tests {
             error.contains("/nonexistent/hive") && error.contains("--server"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn the_address_is_read_from_the_line_that_tells_it() {
+        let line = r#"{"level":"INFO","message":"hive is serving","http":"127.0.0.1:4242","media":"[127.0.0.1:5]"}"#;
+        assert_eq!(
+            served_address(line),
+            Some(SocketAddr::from(([127, 0, 0, 1], 4242)))
+        );
+        assert_eq!(served_address(r#"{"message":"hive is serving"}"#), None);
+        assert_eq!(served_address("thread 'main' panicked"), None);
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! One entry point per parser of ours, for the fuzz targets in `fuzz/` and for the mutation tests
 //! here. Each returns if its input is handled as it should be and panics if an invariant breaks.
 
+mod video;
+
+pub use video::video_payload;
+
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -299,6 +303,11 @@ pub fn speech_decoder(mut data: &[u8]) {
     }
 }
 
+/// Packets of data channels, as DTLS hands them over.
+pub fn sctp_packet(data: &[u8]) {
+    crate::sctp::fuzz_packets(data);
+}
+
 #[cfg(test)]
 mod tests {
     use rand::rngs::StdRng;
@@ -395,5 +404,7 @@ mod tests {
             packets.extend(payload);
         }
         mutate(&[packets], 100, speech_decoder);
+        mutate(&[crate::sctp::fuzz_seed()], 20_000, sctp_packet);
+        mutate(&video::seeds(), 20_000, video_payload);
     }
 }

@@ -80,7 +80,7 @@ impl Default for Rate {
     fn default() -> Self {
         Self {
             per_second: 50,
-            burst: 400,
+            burst: 1000,
             max_clients: 65_536,
         }
     }

@@ -120,6 +120,10 @@ pub const METRICS: &[Metric] = &[
         "Offers and answers of LiveKit clients that could not be used.",
     ),
     counter(
+        "hive_signal_ignored_total",
+        "Messages of LiveKit clients without effect, by kind.",
+    ),
+    counter(
         "hive_signal_overflows_total",
         "LiveKit clients sent away because they did not take what they were told.",
     ),

@@ -71,12 +71,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_port_that_is_taken_is_passed_over_and_a_full_range_is_told() {
+        // An address of its own, or somebody else takes the port once it is free again.
+        let own = Ipv4Addr::new(127, 0, 0, 5);
         let media = MediaAddress {
-            bound: SocketAddr::from((Ipv4Addr::LOCALHOST, 9)),
-            candidates: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 9))],
+            bound: SocketAddr::from((own, 9)),
+            candidates: vec![SocketAddr::from((own, 9))],
         };
         let peers = Peers::new(&[media], &[]);
-        let taken = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
+        let taken = std::net::UdpSocket::bind((own, 0)).expect("a port");
         let port = taken.local_addr().expect("bound").port();
         let ports = RelayPorts {
             first: port,
@@ -88,6 +90,6 @@ mod tests {
         assert!(matches!(other_family, Err(OpenRelayError::Family)));
         drop(taken);
         let relay = open(ports, &peers, true, &mut rand::rng()).expect("free again");
-        assert_eq!(relay.address, SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        assert_eq!(relay.address, SocketAddr::from((own, port)));
     }
 }

@@ -1,8 +1,6 @@
 // Runs `hive serve` as its own process for one test.
 import { spawn, execFileSync } from 'node:child_process';
 import { mkdtempSync, writeFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { createSocket } from 'node:dgram';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -11,34 +9,13 @@ const BINARY = process.env.HIVE_BIN ?? join(REPOSITORY, 'target/debug/hive');
 export const API_KEY = 'browser-test';
 export const API_SECRET = 'a-secret-that-only-this-test-knows-0123456789';
 
-export async function freeTcpPort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-/** A port that is free on TCP and on UDP. */
-async function freeMediaPort() {
-  for (;;) {
-    const port = await freeTcpPort();
-    const socket = createSocket('udp4');
-    const free = await new Promise((resolve) => {
-      socket.once('error', () => resolve(false));
-      socket.bind(port, '127.0.0.1', () => resolve(true));
-    });
-    await new Promise((resolve) => socket.close(resolve));
-    if (free) return port;
-  }
-}
-
-export async function freeUdpPort() {
-  const socket = createSocket('udp4').bind(0, '127.0.0.1');
-  await new Promise((resolve) => socket.once('listening', resolve));
-  const { port } = socket.address();
-  await new Promise((resolve) => socket.close(resolve));
-  return port;
+/** The ports in the line of the log that says that the server is serving. */
+function served(log) {
+  const line = log.split('\n').find((it) => it.includes('"hive is serving"') && it.endsWith('}'));
+  if (!line) return null;
+  const { http, media } = JSON.parse(line);
+  const port = (address) => Number(address.match(/:(\d+)\]?$/)[1]);
+  return { httpPort: port(http), mediaPort: port(media.split(', ')[0]) };
 }
 
 /**
@@ -47,17 +24,17 @@ export async function freeUdpPort() {
  */
 export async function startHive(extra = [], settings = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'hive-browser-'));
-  const httpPort = await freeTcpPort();
-  const mediaPort = await freeMediaPort();
-  const base = `http://127.0.0.1:${httpPort}`;
   const config = join(directory, 'hive.yaml');
   writeFileSync(
     config,
     [
       'http:',
-      `  bind: "127.0.0.1:${httpPort}"`,
+      // The system picks the ports: one that is picked here may be somebody else's by the time it is bound.
+      '  bind: "127.0.0.1:0"',
       'media:',
-      `  bind: "127.0.0.1:${mediaPort}"`,
+      '  bind: "127.0.0.1:0"',
+      'log:',
+      '  format: json',
       'auth:',
       '  keys:',
       `    ${API_KEY}: "${API_SECRET}"`,
@@ -93,8 +70,10 @@ export async function startHive(extra = [], settings = {}) {
   const deadline = Date.now() + 60_000;
   for (;;) {
     if (server.exitCode !== null) throw new Error(`hive serve exited with ${server.exitCode}:\n${log}`);
-    const ready = await fetch(`${base}/ready`).then((r) => r.ok, () => false);
-    if (ready) return { base, httpPort, mediaPort, token, stop, log: () => log };
+    const ports = served(log);
+    const base = `http://127.0.0.1:${ports?.httpPort}`;
+    const ready = ports && (await fetch(`${base}/ready`).then((r) => r.ok, () => false));
+    if (ready) return { base, ...ports, token, stop, log: () => log };
     if (Date.now() > deadline) {
       await stop();
       throw new Error(`hive serve was not ready within 60 s:\n${log}`);

@@ -13,8 +13,8 @@ test('a browser and a Python client hear, see and read each other', { timeout: 1
   const options = { videoCaptureDefaults: { resolution: { width: 640, height: 360, frameRate: 15 } } };
   const [tab, peer] = await Promise.all([chromium(ROOM, 'browser', options), python(ROOM, 'python')]);
   await tab.run(() => window.room.localParticipant.enableCameraAndMicrophone());
-  await peer.call('publish_tone', { name: 'voice', hertz: HERTZ });
-  await peer.call('publish_colour', { name: 'colour', rgb: RGB });
+  const voice = await peer.call('publish_tone', { name: 'voice', hertz: HERTZ });
+  const colour = await peer.call('publish_colour', { name: 'colour', rgb: RGB });
 
   await t.test("the browser hears Python's frequency", async () => {
     await tab.hears('python');
@@ -63,5 +63,40 @@ test('a browser and a Python client hear, see and read each other', { timeout: 1
       window.room.localParticipant.performRpc({ destinationIdentity: 'python', method: 'backwards', payload: 'stressed' }),
     );
     assert.equal(answer, 'browser: desserts');
+  });
+
+  await t.test('lossy packets arrive as well', async () => {
+    // A lossy packet may be lost, even here; of some, one arrives.
+    for (let i = 0; i < 5; i++) {
+      await peer.call('publish_data', { text: 'perhaps', reliable: false });
+      await tab.run(() => window.room.localParticipant.publishData(new TextEncoder().encode('maybe'), { reliable: false }));
+    }
+    await tab.happened('dataReceived', { identity: 'python', text: 'perhaps' });
+    await peer.happened('data_received', { identity: 'browser', text: 'maybe' });
+  });
+
+  await t.test('Python mutes and unpublishes, and the browser notices', async () => {
+    await peer.call('mute', { sid: voice, muted: true });
+    await tab.happened('trackMuted', { identity: 'python', sid: voice });
+    await tab.hearsNothingOf('python');
+    await peer.call('mute', { sid: voice, muted: false });
+    await tab.happened('trackUnmuted', { identity: 'python', sid: voice });
+    await tab.hears('python');
+    await peer.call('unpublish', { sid: colour });
+    await tab.happened('trackUnpublished', { identity: 'python', sid: colour });
+  });
+
+  await t.test('the browser mutes and unpublishes, and Python notices', async () => {
+    const microphone = await tab.run(() => window.room.localParticipant.getTrackPublication('microphone').trackSid);
+    const camera = await tab.run(() => window.room.localParticipant.getTrackPublication('camera').trackSid);
+    const heard = async () => Object.entries(await peer.call('heard')).find(([key]) => key.startsWith('browser/'))?.[1];
+    await tab.run(() => window.room.localParticipant.setMicrophoneEnabled(false));
+    await peer.happened('track_muted', { identity: 'browser', sid: microphone });
+    await untilIt('silence', heard, (it) => it?.level < -60);
+    await tab.run(() => window.room.localParticipant.setMicrophoneEnabled(true));
+    await peer.happened('track_unmuted', { identity: 'browser', sid: microphone });
+    await untilIt('a beep', heard, (it) => it?.level > -45);
+    await tab.run(() => window.room.localParticipant.unpublishTrack(window.room.localParticipant.getTrackPublication('camera').track));
+    await peer.happened('track_unpublished', { identity: 'browser', sid: camera });
   });
 });

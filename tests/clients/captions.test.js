@@ -1,29 +1,14 @@
 // A room that asks for Spanish: what a Python client says in English, a browser reads and hears in both languages.
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseWav, resample, writeWav } from '../browser/wav.js';
+import { SENTENCE, speech } from './harness/speech.js';
 import { stage } from './harness/stage.js';
 import { untilIt } from './harness/until.js';
 
 const ROOM = 'interpreted';
-const SENTENCE = 'we need to finish the project next week';
-
-/** A second of silence, one flite sentence. */
-function speech(directory) {
-  const spoken = join(directory, 'spoken.wav');
-  execFileSync('flite', ['-voice', 'slt', '-t', SENTENCE, '-o', spoken]);
-  const { rate, samples } = parseWav(readFileSync(spoken));
-  const padded = new Float32Array(rate + samples.length);
-  padded.set(samples, rate);
-  const file = join(directory, 'speech.wav');
-  writeFileSync(file, writeWav(resample({ rate, samples: padded }, 48000)));
-  return file;
-}
-
 test('LiveKit clients read captions and hear the interpreter', { timeout: 120_000 }, async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'hive-captions-'));
   t.after(() => rmSync(directory, { recursive: true, force: true }));

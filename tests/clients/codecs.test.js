@@ -7,7 +7,7 @@ import { untilIt } from './harness/until.js';
 const ROOM = 'codecs';
 const CODECS = ['vp8', 'h264', 'vp9', 'av1'];
 
-test('cameras are seen in every codec', { timeout: 120_000 }, async (t) => {
+test('cameras are seen in every codec', { timeout: 240_000 }, async (t) => {
   const { chromium } = await stage(t);
   const capture = { videoCaptureDefaults: { resolution: { width: 640, height: 360, frameRate: 15 } } };
   const [publisher, viewer, late] = await Promise.all(['publisher', 'viewer', 'late'].map((name) => chromium(ROOM, name, { ...capture, connect: { autoSubscribe: name !== 'late' } })));

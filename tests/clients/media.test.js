@@ -37,7 +37,7 @@ test('two browsers hear and see each other', { timeout: 120_000 }, async (t) => 
         const report = [...(await sender.getStats()).values()];
         return report.filter((it) => it.type === 'outbound-rtp').map((it) => [it.rid, it.frameWidth ?? 0, it.packetsSent]);
       }),
-      (layers) => layers.length === 2,
+      (layers) => layers.length === 2 && layers.every(([, , packets]) => packets > 0),
     );
     assert.deepEqual(widths.map(([rid]) => rid).sort(), ['h', 'q']);
   });
@@ -49,6 +49,22 @@ test('two browsers hear and see each other', { timeout: 120_000 }, async (t) => 
     await tabs.ann.run(() => window.room.localParticipant.setMicrophoneEnabled(true));
     await tabs.bob.happened('trackUnmuted', { identity: 'ann', source: 'microphone' });
     await tabs.bob.hears('ann');
+  });
+
+  await t.test('how good their connections are is told', async () => {
+    for (const [own, other] of [['ann', 'bob'], ['bob', 'ann']]) {
+      for (const identity of [own, other]) {
+        const told = await tabs[own].happened('connectionQualityChanged', { identity });
+        assert.ok(['excellent', 'good'].includes(told.values[0]), JSON.stringify(told));
+      }
+    }
+  });
+
+  await t.test('who comes later is told of all connections as well', async () => {
+    const late = await chromium(ROOM, 'late');
+    for (const identity of ['ann', 'bob', 'late']) await late.happened('connectionQualityChanged', { identity });
+    await late.run(() => window.room.disconnect());
+    await tabs.bob.happened('participantDisconnected', { identity: 'late' });
   });
 
   await t.test('who speaks is told', async () => {

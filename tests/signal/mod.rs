@@ -13,11 +13,12 @@ use livekit_protocol::{
     SignalResponse, WrappedJoinRequest, signal_request, signal_response,
 };
 use prost::Message as _;
-use tungstenite::{Message, WebSocket, client::IntoClientRequest};
+use tungstenite::{Error, HandshakeError, Message, WebSocket, client::IntoClientRequest};
 
 use crate::server::Server;
 
 /// A connected client.
+#[derive(Debug)]
 pub(crate) struct Signal {
     socket: WebSocket<TcpStream>,
     pub(crate) join: JoinResponse,
@@ -26,6 +27,11 @@ pub(crate) struct Signal {
 impl Signal {
     /// Joins with one peer connection, and no offer yet.
     pub(crate) fn join(server: &Server, token: &str) -> Signal {
+        Signal::try_join(server, token).expect("the server lets it in")
+    }
+
+    /// The same, or the status and the text by which the server refuses.
+    pub(crate) fn try_join(server: &Server, token: &str) -> Result<Signal, (u16, String)> {
         let request = JoinRequest {
             client_info: Some(livekit_protocol::ClientInfo::default()),
             connection_settings: Some(livekit_protocol::ConnectionSettings {
@@ -44,7 +50,15 @@ impl Signal {
             URL_SAFE_NO_PAD.encode(wrapped.encode_to_vec())
         );
         let request = address.into_client_request().expect("an address");
-        let (socket, _) = tungstenite::client(request, server.connect()).expect("a WebSocket");
+        let socket = match tungstenite::client(request, server.connect()) {
+            Ok((socket, _)) => socket,
+            Err(HandshakeError::Failure(Error::Http(answer))) => {
+                let said = answer.body().as_deref().unwrap_or_default();
+                let said = String::from_utf8_lossy(said).into_owned();
+                return Err((answer.status().as_u16(), said));
+            }
+            Err(error) => panic!("neither a WebSocket nor a refusal: {error}"),
+        };
         let mut signal = Signal {
             socket,
             join: JoinResponse::default(),
@@ -53,7 +67,7 @@ impl Signal {
             signal_response::Message::Join(join) => Some(join),
             _ => None,
         });
-        signal
+        Ok(signal)
     }
 
     pub(crate) fn say(&mut self, message: signal_request::Message) {
@@ -100,6 +114,11 @@ impl Signal {
         })
     }
 
+    /// Reads until the connection is over.
+    pub(crate) fn until_closed(&mut self) {
+        while self.read().is_some() {}
+    }
+
     /// Whether the server still answers.
     pub(crate) fn is_served(&mut self) -> bool {
         self.say(signal_request::Message::PingReq(Ping {
@@ -108,6 +127,19 @@ impl Signal {
         }));
         self.wait(|message| match message {
             signal_response::Message::PongResp(pong) => Some(pong.last_ping_timestamp == 7),
+            signal_response::Message::Leave(leave) => panic!("sent away: {leave:?}"),
+            _ => None,
+        })
+    }
+
+    /// Waits until the room has taken all that the client said before. A ping is answered by the front door; this is
+    /// answered by the room, which takes one message after the other.
+    pub(crate) fn is_through(&mut self) -> bool {
+        self.say(signal_request::Message::PublishDataTrackRequest(
+            Default::default(),
+        ));
+        self.wait(|message| match message {
+            signal_response::Message::RequestResponse(_) => Some(true),
             signal_response::Message::Leave(leave) => panic!("sent away: {leave:?}"),
             _ => None,
         })

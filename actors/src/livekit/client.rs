@@ -72,7 +72,7 @@ impl Client {
     pub async fn handle(&self, message: signal_request::Message) {
         use signal_request::Message;
         if !self.is_current() {
-            return;
+            return ignored("former");
         }
         match message {
             Message::Offer(offer) => self.offered(offer).await,
@@ -98,9 +98,26 @@ impl Client {
                 "this server has no data tracks; send data packets",
                 Some(request_response::Request::PublishDataTrack(request)),
             ),
-            // The front door answers pings; the rest is about data tracks and blobs, of which there
-            // are none, or is answered by other messages now.
-            _ => {}
+            Message::UnpublishDataTrackRequest(request) => self.refuse(
+                0,
+                request_response::Reason::UnsupportedType,
+                "this server has no data tracks",
+                Some(request_response::Request::UnpublishDataTrack(request)),
+            ),
+            Message::StoreDataBlobRequest(proto::StoreDataBlobRequest { request_id, .. })
+            | Message::GetDataBlobRequest(proto::GetDataBlobRequest { request_id, .. }) => self
+                .refuse(
+                    request_id,
+                    request_response::Reason::UnsupportedType,
+                    "this server keeps no data blobs; use metadata or attributes",
+                    None,
+                ),
+            // The request knows no answer, and there are no data tracks.
+            Message::UpdateDataSubscription(_) => ignored("update_data_subscription"),
+            // Of older clients; the layers are seen in the packets.
+            Message::UpdateLayers(_) => ignored("update_layers"),
+            // The front door answers them.
+            Message::Ping(_) | Message::PingReq(_) => {}
         }
     }
 
@@ -265,6 +282,11 @@ impl Client {
             super::negotiation::offer_subscriber(&self.hall, &self.room, &self.member, true).await;
         }
     }
+}
+
+/// Counts a message that came out of order, or about something that is not there, and has no answer that would say so.
+pub(super) fn ignored(kind: &'static str) {
+    metrics::counter!("hive_signal_ignored_total", "kind" => kind).increment(1);
 }
 
 impl Drop for Client {

@@ -9,7 +9,7 @@ use hive_media::{MediaKind, Negotiated, Plan, Play, ServerChannel, TrackId};
 
 use super::Topology;
 use super::bucket::Rate;
-use super::client::Client;
+use super::client::{Client, ignored};
 use super::data::{LOSSY, RELIABLE};
 use super::member::{Member, leave};
 use super::proto::{self, DisconnectReason, leave_request, signal_response};
@@ -120,7 +120,7 @@ impl Client {
             described.id == 0 || described.id == state.subscriptions.offer
         };
         if self.member.topology == Topology::Single || !current {
-            return;
+            return ignored("answer");
         }
         let answer = match Offer::parse(&described.sdp) {
             Ok(answer) => answer,

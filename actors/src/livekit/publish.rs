@@ -8,7 +8,7 @@ use hive_models::Lang;
 
 use super::announced::permits;
 use super::bounds;
-use super::client::Client;
+use super::client::{Client, ignored};
 use super::language;
 use super::lifecycle::LifecycleKind;
 use super::member::{Member, Pending};
@@ -80,6 +80,7 @@ impl Client {
         for pending in &mut self.member.state.lock().pending {
             if *pending.sid == *track {
                 pending.request.muted = muted;
+                return;
             }
         }
         self.update_track(track, |info| info.muted = muted);
@@ -108,7 +109,7 @@ impl Client {
                 return;
             };
             let Some(publication) = participant.publications.get_mut(track) else {
-                return;
+                return ignored("track_change");
             };
             let before = publication.info.clone();
             change(&mut publication.info);

@@ -64,7 +64,8 @@ impl Hall {
         }
     }
 
-    /// Tells the clients of a room how well everybody is connected, of whom that changed.
+    /// Tells the clients of a room how well everybody is connected, of whom that changed; who is new is told of
+    /// everybody.
     pub(crate) fn tell_quality(&self, room: &Arc<Room>, stats: &HashMap<PeerId, &PeerStats>) {
         let (all, changed, members) = {
             let mut state = room.state.lock();

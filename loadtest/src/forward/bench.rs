@@ -10,6 +10,7 @@ use tokio::task::{JoinError, JoinSet};
 
 use crate::process::Usage;
 use crate::score::summary::tenth;
+use crate::score::table::{self, Row};
 use crate::server::{HiveProcess, ServerSettings, StartServerError};
 
 use super::client::ClientError;
@@ -57,6 +58,9 @@ pub enum ForwardError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// With `--check`.
+    #[error("{0} of the targets are missed")]
+    Missed(usize),
 }
 
 /// What a window cost the server.
@@ -188,8 +192,22 @@ fn usage(server: &HiveProcess) -> Usage {
         .unwrap_or_default()
 }
 
-/// Write a report where the options say.
-pub(super) fn write(options: &ForwardOptions, report: &impl Serialize) -> Result<(), ForwardError> {
+/// Print the table, write the report where the options say, and fail if targets are missed and that was asked for.
+pub(super) fn conclude(
+    options: &ForwardOptions,
+    (title, rows): (&str, &[Row]),
+    report: &impl Serialize,
+) -> Result<(), ForwardError> {
+    print!("{}", table::render(title, rows));
+    write(options, report)?;
+    match table::missed(rows) {
+        0 => Ok(()),
+        _ if !options.check => Ok(()),
+        missed => Err(ForwardError::Missed(missed)),
+    }
+}
+
+fn write(options: &ForwardOptions, report: &impl Serialize) -> Result<(), ForwardError> {
     let default_path = || options.out.join("report.json");
     let path = options.report.clone().unwrap_or_else(default_path);
     let failed = |source| ForwardError::Write {

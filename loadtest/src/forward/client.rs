@@ -23,6 +23,7 @@ use crate::link::trace::rtp_id;
 use crate::livekit::LivekitError;
 use crate::peer::{Role, Signalling};
 
+use super::distinct::Distinct;
 use super::measure::Measure;
 use super::turns::Turns;
 
@@ -111,6 +112,7 @@ pub(super) async fn run(
         measure,
         asked,
         heard: false,
+        distinct: Distinct::default(),
         connected: false,
         seq: 0,
         timestamp: 0,
@@ -130,6 +132,8 @@ struct Peer {
     asked: Instant,
     /// Whether any packet came yet.
     heard: bool,
+    /// What came and was not decrypted.
+    distinct: Distinct,
     connected: bool,
     seq: u64,
     timestamp: u32,
@@ -216,11 +220,13 @@ impl Peer {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error.into()),
             };
-            if decrypt || rtp_id(&buffer[..length]).is_none() {
+            let Some(id) = rtp_id(&buffer[..length]).filter(|_| !decrypt) else {
                 return self.take(&buffer[..length], source);
-            }
+            };
             self.hear();
-            self.measure.counted();
+            if self.distinct.is_new(id) {
+                self.measure.counted();
+            }
         }
     }
 

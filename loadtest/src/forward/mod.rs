@@ -2,6 +2,7 @@
 
 mod bench;
 mod client;
+mod distinct;
 mod measure;
 mod options;
 mod run;
@@ -9,9 +10,10 @@ mod sound;
 mod subscriber;
 mod turns;
 mod video;
+mod voices;
 
 pub use bench::ForwardError;
-pub use options::{Case, ForwardOptions};
+pub use options::{Case, ForwardOptions, Protocol};
 pub use run::run;
 pub use sound::SoundReport;
 pub use video::VideoReport;

@@ -17,12 +17,25 @@ pub enum Case {
     Video,
 }
 
+/// How speakers and listeners join.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// One request each, WHIP and WHEP.
+    Whip,
+    /// LiveKit's signalling: each is told of everybody else, and offers again as tracks come.
+    Livekit,
+}
+
 /// Options of `hive-loadtest forward`; they are repeated in its report.
 #[derive(Debug, Clone, Args, Serialize)]
 pub struct ForwardOptions {
     /// What is measured.
     #[arg(long, value_enum, default_value = "audio")]
     pub case: Case,
+    /// How they join; the video case always goes over LiveKit's signalling.
+    #[arg(long, value_enum, default_value = "whip")]
+    pub protocol: Protocol,
     /// Rooms [default: 10 for audio, 1 for crowd, 4 for video].
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=500))]
     pub rooms: Option<u16>,
@@ -45,6 +58,9 @@ pub struct ForwardOptions {
     /// Bytes of payload a packet of audio.
     #[arg(long, default_value_t = 160, value_parser = clap::value_parser!(u16).range(16..=1100))]
     pub bytes: u16,
+    /// Fail when a target is missed.
+    #[arg(long)]
+    pub check: bool,
     /// Where the figures go as JSON instead of DIR/report.json.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,

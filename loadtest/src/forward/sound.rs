@@ -1,15 +1,16 @@
-//! Speakers and listeners, over WHIP and WHEP.
+//! Speakers and listeners, over WHIP and WHEP or over LiveKit's signalling.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::bench::{Bench, Costs, ForwardError, write};
+use super::bench::{Bench, Costs, ForwardError, conclude};
 use super::client::{self, Task};
-use super::options::{Case, ForwardOptions};
+use super::options::{Case, ForwardOptions, Protocol};
 use super::turns::Turns;
+use super::voices;
 use crate::score::summary::Summary;
-use crate::score::table::{self, Row};
+use crate::score::table::Row;
 
 /// In a crowd one listener of so many decrypts what it hears; the others count it, so that they leave
 /// the CPU to the server.
@@ -56,43 +57,21 @@ pub(super) async fn run(options: &ForwardOptions) -> Result<SoundReport, Forward
     );
     // Handshakes one by one: they are not what is measured. Those of a crowd are.
     let pace = Duration::from_millis(if crowd { 25 } else { 10 });
-    let spawn = |bench: &mut Bench, room: u16, seat: u16, task: Task| {
-        bench.clients.spawn(client::run(
-            bench.server.signalling(),
-            format!("room-{room}"),
-            format!("peer-{seat}"),
-            task,
-            bench.measure.clone(),
-        ));
-    };
     for room in 0..rooms {
         for seat in 0..speakers {
-            let turns = match crowd {
-                true => Turns::of(seat, speakers, options.talking),
-                false => Turns::always(),
-            };
-            let task = Task::Speak {
-                bytes: usize::from(options.bytes),
-                pps: options.pps,
-                turns,
-            };
-            spawn(&mut bench, room, seat, task);
+            speak(&mut bench, options, (room, seat));
             tokio::time::sleep(pace).await;
         }
-        if crowd {
+        if crowd || options.protocol == Protocol::Livekit {
             // So that a listener who joins has something to hear.
             let connected = u64::from(room) * u64::from(speakers + listeners);
             bench.wait_for(connected + u64::from(speakers)).await?;
         }
         for seat in 0..listeners {
-            let task = Task::Listen {
-                sections: speakers,
-                decrypt: !crowd || seat % DECRYPTING == 0,
-            };
-            spawn(&mut bench, room, speakers + seat, task);
+            listen(&mut bench, options, (room, seat));
             tokio::time::sleep(pace).await;
         }
-        if crowd {
+        if crowd || options.protocol == Protocol::Livekit {
             let connected = u64::from(room + 1) * u64::from(speakers + listeners);
             bench.wait_for(connected).await?;
         }
@@ -112,9 +91,54 @@ pub(super) async fn run(options: &ForwardOptions) -> Result<SoundReport, Forward
         costs,
         options: options.clone(),
     };
-    print!("{}", table::render("Forwarding", &rows(&report)));
-    write(options, &report)?;
+    let rows = rows(&report);
+    conclude(options, ("Forwarding", &rows), &report)?;
     Ok(report)
+}
+
+/// Who takes a seat among the speakers of a room.
+fn speak(bench: &mut Bench, options: &ForwardOptions, (room, seat): (u16, u16)) {
+    let turns = match options.case {
+        Case::Crowd => Turns::of(seat, options.speakers(), options.talking),
+        Case::Audio | Case::Video => Turns::always(),
+    };
+    let (bytes, pps) = (usize::from(options.bytes), options.pps);
+    let (signalling, measure) = (bench.server.signalling(), bench.measure.clone());
+    let (room, identity) = (format!("room-{room}"), format!("speaker-{seat}"));
+    match options.protocol {
+        Protocol::Whip => {
+            let task = Task::Speak { bytes, pps, turns };
+            bench
+                .clients
+                .spawn(client::run(signalling, room, identity, task, measure))
+        }
+        Protocol::Livekit => {
+            let who = (room, identity);
+            let speaker = voices::speak(signalling, who, (bytes, pps), turns, measure);
+            bench.clients.spawn(speaker)
+        }
+    };
+}
+
+/// Who takes a seat among the listeners of a room.
+fn listen(bench: &mut Bench, options: &ForwardOptions, (room, seat): (u16, u16)) {
+    let (signalling, measure) = (bench.server.signalling(), bench.measure.clone());
+    let (room, identity) = (format!("room-{room}"), format!("listener-{seat}"));
+    match options.protocol {
+        Protocol::Whip => {
+            let task = Task::Listen {
+                sections: options.speakers(),
+                decrypt: options.case != Case::Crowd || seat % DECRYPTING == 0,
+            };
+            bench
+                .clients
+                .spawn(client::run(signalling, room, identity, task, measure))
+        }
+        Protocol::Livekit => {
+            let listener = voices::listen(signalling, (room, identity), measure);
+            bench.clients.spawn(listener)
+        }
+    };
 }
 
 fn rows(report: &SoundReport) -> Vec<Row> {
@@ -145,9 +169,21 @@ fn rows(report: &SoundReport) -> Vec<Row> {
         Row::told("forwarded packets", r.packets_forwarded.to_string()),
     ];
     if r.options.case == Case::Crowd {
+        rows.push(Row::told("who sends", talkers(&r.options)));
         rows.push(joins(&r.join_ms));
     }
     rows
+}
+
+/// What the packets of a crowd are: mostly those of the ones who talk, in full rate.
+fn talkers(options: &ForwardOptions) -> String {
+    let speakers = options.speakers();
+    let talking = options.talking.min(speakers);
+    format!(
+        "{talking} of {speakers} at {} packets/s, {} at 2.5",
+        options.pps,
+        speakers - talking
+    )
 }
 
 /// How long joining took.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use serde::Serialize;
 
-use super::bench::{Bench, Costs, ForwardError, write};
+use super::bench::{Bench, Costs, ForwardError, conclude};
 use super::client::ClientError;
 use super::measure::Measure;
 use super::options::ForwardOptions;
@@ -17,12 +17,18 @@ use crate::link::LinkSettings;
 use crate::livekit::{JoinOptions, Participant};
 use crate::peer::{Role, Signalling};
 use crate::score::summary::Summary;
-use crate::score::table::{self, Row};
+use crate::score::table::Row;
 use crate::squeeze::publisher::{Publishing, publish};
 use crate::video::LAYERS;
 
 /// Time between joins.
 const PACE: Duration = Duration::from_millis(25);
+
+/// Pictures a second that subscribers are to be shown; the camera takes 30.
+const PICTURES: f64 = 29.0;
+
+/// Share of them that is to be of the layer asked for.
+const AS_ASKED: f64 = 0.99;
 
 /// The figures of a run.
 #[derive(Debug, Clone, Serialize)]
@@ -102,8 +108,8 @@ pub(super) async fn run(options: &ForwardOptions) -> Result<VideoReport, Forward
     if received.faulty > 0 {
         println!("A faulty stream: {:?}", received.faults);
     }
-    print!("{}", table::render("Video in three layers", &rows(&report)));
-    write(options, &report)?;
+    let rows = rows(&report);
+    conclude(options, ("Video in three layers", &rows), &report)?;
     Ok(report)
 }
 
@@ -159,16 +165,20 @@ fn rows(report: &VideoReport) -> Vec<Row> {
             "0",
             r.faulty_streams == 0,
         ),
-        Row::told(
+        Row::judged(
             "pictures a second, mean and fewest",
             format!(
                 "{:.1}, {:.1}",
                 r.pictures_per_second, r.fewest_pictures_per_second
             ),
+            "mean ≥ 29",
+            r.pictures_per_second >= PICTURES,
         ),
-        Row::told(
+        Row::judged(
             "of the layer asked for",
             format!("{:.1} %", r.as_asked * 100.0),
+            "≥ 99 %",
+            r.as_asked >= AS_ASKED,
         ),
         Row::told(
             "memory a participant",

@@ -89,6 +89,8 @@ impl Participant {
         signalling: &Signalling,
         options: &JoinOptions,
     ) -> Result<Self, LivekitError> {
+        // Without provider str0m panics at the first handshake; the first one who installs it wins.
+        str0m::crypto::from_feature_flags().install_process_default();
         let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         let socket = LinkSocket::new(socket, options.link, Default::default())?;
         let moment = Instant::now();

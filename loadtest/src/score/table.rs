@@ -164,6 +164,11 @@ pub fn rows(section: &Section, scripted: bool) -> Vec<Row> {
     rows
 }
 
+/// How many targets are missed.
+pub fn missed(rows: &[Row]) -> usize {
+    rows.iter().filter(|row| row.met == Some(false)).count()
+}
+
 /// Lay rows out under a title.
 pub fn render(title: &str, rows: &[Row]) -> String {
     let width = |column: fn(&Row) -> &str| {
@@ -216,6 +221,7 @@ mod tests {
             Row::judged("latency", "300 ms".to_owned(), "≤ 250 ms", false),
             Row::told("restarts", "0".to_owned()),
         ];
+        assert_eq!(missed(&rows), 1);
         let text = render("Dialogue", &rows);
         let lines = text.lines().collect::<Vec<_>>();
         assert_eq!(lines[1], "  wer        4.0 %  ≤ 12 %    met");

@@ -11,7 +11,7 @@ use super::options::SqueezeOptions;
 use super::publisher::{Publishing, publish};
 use super::score::{Figures, Moments, score};
 use super::subscriber::Subscriber;
-use super::table::{rows, timeline};
+use super::table::{TOP, rows, timeline};
 use crate::link::LinkSettings;
 use crate::link::rate::ParseRateError;
 use crate::livekit::{JoinOptions, LivekitError, Participant};
@@ -21,9 +21,6 @@ use crate::server::{HiveProcess, ServerSettings, StartServerError};
 
 /// Longest wait for the first picture of the top layer.
 const FIRST_PICTURE: Duration = Duration::from_secs(20);
-
-/// The highest of the publisher's layers.
-const TOP: u8 = 2;
 
 /// Where it takes place.
 const ROOM: &str = "squeeze";
@@ -113,7 +110,7 @@ pub async fn run(options: &SqueezeOptions) -> Result<SqueezeReport, SqueezeError
     let json = serde_json::to_string_pretty(&report).map_err(|e| write(e.into()))?;
     std::fs::write(&path, json + "\n").map_err(write)?;
     println!("The report is {}.", path.display());
-    let missed = rows.iter().filter(|row| row.met == Some(false)).count();
+    let missed = table::missed(&rows);
     if options.check && missed > 0 {
         return Err(SqueezeError::Missed(missed));
     }
@@ -130,8 +127,6 @@ pub async fn squeeze(
     options: &SqueezeOptions,
     log: PathBuf,
 ) -> Result<SqueezeReport, SqueezeError> {
-    // Without provider str0m panics at the first handshake.
-    str0m::crypto::from_feature_flags().install_process_default();
     let failed = |who: &'static str| {
         let log = log.clone();
         move |source| SqueezeError::Participant { who, source, log }

@@ -75,6 +75,9 @@ pub struct Figures {
     pub longest_freeze_s: f64,
     /// When that began, seconds from the start of the schedule.
     pub longest_freeze_at_s: f64,
+    /// Longest span of the camera's time of which no picture was shown, seconds. A machine that is busy elsewhere
+    /// makes pictures late, and this no longer.
+    pub longest_gap_s: f64,
     /// Every change of layer.
     pub layers: Vec<LayerChange>,
     /// Video received in each second of the schedule, bits.
@@ -128,6 +131,7 @@ pub(super) fn score(recording: &Recording, moments: &Moments, joined: Instant) -
         back_after_s: back.map(|change| hundredth(change.at_s - restored)),
         longest_freeze_s: hundredth(longest),
         longest_freeze_at_s: hundredth(seconds(at)),
+        longest_gap_s: hundredth(longest_gap(recording)),
         video_bps: per_second(recording, moments),
         before: phase(recording, moments, moments.start, moments.cut),
         during: phase(recording, moments, moments.cut, moments.restored),
@@ -169,6 +173,14 @@ fn longest_freeze(recording: &Recording, from: Instant, to: Instant) -> (f64, In
         last = Some(last.map_or(at, |last| last.max(at)));
     }
     longest
+}
+
+/// The longest time between two pictures that were shown one after the other, by when the camera took them.
+fn longest_gap(recording: &Recording) -> f64 {
+    let made = recording.shown.iter().map(|shown| shown.made_us);
+    let gaps = made.clone().zip(made.skip(1));
+    let longest = gaps.map(|(one, next)| next.saturating_sub(one)).max();
+    longest.unwrap_or(0) as f64 / 1e6
 }
 
 fn phase(recording: &Recording, moments: &Moments, from: Instant, to: Instant) -> Phase {
@@ -254,7 +266,7 @@ mod tests {
                     at,
                     layer: *layer,
                     keyframe: n == 0,
-                    made_us: 0,
+                    made_us: ((from + n as f64 * 0.04) * 1e6) as u64,
                 });
                 recording.video.push((at, 1000));
             }
@@ -291,6 +303,7 @@ mod tests {
         assert_eq!(figures.back_after_s, Some(4.0));
         assert_eq!(figures.longest_freeze_s, 0.44);
         assert_eq!(figures.longest_freeze_at_s, 10.36);
+        assert_eq!(figures.longest_gap_s, 0.44);
         assert_eq!(figures.layers.len(), 5);
         assert_eq!(figures.video_bps[0], 25 * 8000);
         assert_eq!(figures.after.longest_freeze_s, 0.04);

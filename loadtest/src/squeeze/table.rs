@@ -10,11 +10,20 @@ const LOWER: f64 = 3.0;
 /// No picture frozen for longer, seconds.
 const FREEZE: f64 = 1.0;
 
+/// The highest of the publisher's layers.
+pub(super) const TOP: u8 = 2;
+
 /// The lines of the table.
 pub(super) fn rows(figures: &Figures, options: &SqueezeOptions) -> Vec<Row> {
     let f = figures;
     let after = f64::from(options.after);
     vec![
+        Row::judged(
+            "the layer shown at the cut",
+            layer(f.layer_at_cut).to_owned(),
+            "top",
+            f.layer_at_cut == Some(TOP),
+        ),
         Row::judged(
             "a layer down, after the cut",
             seconds(f.lower_after_s),
@@ -37,6 +46,10 @@ pub(super) fn rows(figures: &Figures, options: &SqueezeOptions) -> Vec<Row> {
             ),
             "≤ 1 s",
             f.longest_freeze_s <= FREEZE,
+        ),
+        Row::told(
+            "longest gap in the camera's time",
+            format!("{:.2} s", f.longest_gap_s),
         ),
         Row::judged(
             "the top layer back, after the cut's end",

@@ -25,7 +25,7 @@ pub(crate) enum DataRole {
 pub(crate) struct DataConfig {
     /// Which side of DTLS it is on.
     pub(crate) role: DataRole,
-    /// The longest message taken, in bytes: our `a=max-message-size`. A longer one ends the association.
+    /// The longest message taken, in bytes; our `a=max-message-size` is less. A longer one ends the association.
     pub(crate) max_message: usize,
     /// The peer's `a=max-message-size`, where 0 means any size.
     pub(crate) remote_max_message: usize,

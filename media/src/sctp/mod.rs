@@ -32,6 +32,7 @@
 mod association;
 mod channel;
 mod dcep;
+mod fuzzing;
 mod incoming;
 mod inspect;
 mod interface;
@@ -54,6 +55,9 @@ use self::packet::{Packet, chunk};
 
 pub(crate) use self::association::AssociationEnd;
 pub(crate) use self::dcep::{ChannelParameters, MAX_LABEL, Reliability};
+pub(crate) use self::fuzzing::packets as fuzz_packets;
+#[cfg(test)]
+pub(crate) use self::fuzzing::seed as fuzz_seed;
 pub(crate) use self::interface::{
     ChannelId, DataConfig, DataCounters, DataEvent, DataRole, MAX_CHANNELS, MAX_MESSAGE,
     OpenChannelError, SendDataError,

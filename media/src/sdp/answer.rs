@@ -10,8 +10,10 @@ use crate::rtp::extension::Extension;
 use crate::stun::ice_lite::IceCredentials;
 use crate::video::codec::VideoCodec;
 
-/// The largest data channel message that is taken, in bytes; what clients assume of LiveKit.
-pub const MAX_MESSAGE_SIZE: usize = 256 * 1024;
+/// The largest data channel message that clients are to send, in bytes: what is passed on, and what an SDP without
+/// the attribute means (RFC 8841, section 6.1). A browser refuses to send a larger one and tells the application,
+/// which would otherwise never learn that it was dropped.
+pub const MAX_MESSAGE_SIZE: usize = 64 * 1024;
 
 /// What becomes of one section.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -261,9 +261,12 @@ async fn over_http_a_post_is_as_livekits() {
 
 #[tokio::test(start_paused = true)]
 async fn a_receiver_that_is_not_there_is_given_up() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("bound");
-    drop(listener);
+    // Bound and not listening: who connects is refused, and nobody else can have the port.
+    let bound = tokio::net::TcpSocket::new_v4().expect("a socket");
+    bound
+        .bind(SocketAddr::from(([127, 0, 0, 1], 0)))
+        .expect("a free port");
+    let address = bound.local_addr().expect("bound");
     let missed = Missed::default();
     tokio::task::LocalSet::new()
         .run_until(async {

@@ -17,11 +17,26 @@ export async function udpRelay(address, port) {
     passed += 1;
     forward();
   };
+  // A token bucket that holds a quarter of a second of the rate to clients.
+  let bytesPerSecond = Infinity;
+  let [tokens, filled] = [0, 0];
+  const fits = (bytes) => {
+    if (bytesPerSecond === Infinity) return true;
+    const now = performance.now();
+    tokens = Math.min(bytesPerSecond / 4, tokens + ((now - filled) / 1000) * bytesPerSecond);
+    filled = now;
+    if (tokens < bytes) return false;
+    tokens -= bytes;
+    return true;
+  };
   const inside = ({ address, port: from }) => {
     const key = `${address}:${from}`;
     if (!clients.has(key)) {
       const socket = createSocket('udp4').bind(0, '127.0.0.1');
-      socket.on('message', (datagram) => pass(() => outside.send(datagram, from, address)));
+      socket.on('message', (datagram) => {
+        if (!fits(datagram.length)) return void (dropped += 1);
+        pass(() => outside.send(datagram, from, address));
+      });
       clients.set(key, socket);
     }
     return clients.get(key);
@@ -30,6 +45,8 @@ export async function udpRelay(address, port) {
   return {
     cut: () => void (cut = true),
     mend: () => void (cut = false),
+    /** Lets no more than so many bits a second through to clients. */
+    limit: (bitsPerSecond) => void (bytesPerSecond = bitsPerSecond / 8),
     passed: () => passed,
     dropped: () => dropped,
     close() {

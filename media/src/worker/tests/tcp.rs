@@ -300,7 +300,8 @@ fn without_tcp_there_is_no_candidate_and_no_listener() {
 
 #[test]
 fn a_tcp_port_in_use_is_told() {
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    // An address of its own: on 127.0.0.1 somebody may have the same port on UDP, which is bound first.
+    let taken = TcpListener::bind("127.0.0.4:0").unwrap();
     let certificate = Arc::new(Certificate::generate().unwrap());
     let config = WorkerConfig::new(taken.local_addr().unwrap(), certificate);
     let error = MediaWorker::start(config, |_| {}).unwrap_err();
