@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use hive_media::PeerId;
 
 use super::client::{Client, Outbox};
-use super::interpreter::INTERPRETER;
 use super::language::RoomLanguages;
 use super::lifecycle::LifecycleKind;
 use super::member::{Member, Told, leave};
@@ -123,9 +122,6 @@ impl Service {
     pub fn may_join(&self, request: &JoinRequest) -> Result<(), JoinError> {
         let name = Some(request.name.as_str()).filter(|name| !name.is_empty());
         check_names(&request.room, &request.identity, name)?;
-        if request.identity == INTERPRETER {
-            return Err(JoinError::Reserved(INTERPRETER));
-        }
         check_lengths(&request.metadata, &request.attributes)?;
         match self.hall.room_named(&request.room) {
             Some(room) => Ok(self.check_place(&room, &request.identity.as_str().into())?),

@@ -12,7 +12,7 @@ use super::{
 use crate::channel::{Channel, FrameSink};
 use crate::events::schema::{ParticipantInfo, ParticipantsKind};
 use crate::hall::{Hall, Held};
-use crate::livekit;
+use crate::livekit::{self, INTERPRETER};
 use crate::livekit::roster::Publication;
 use crate::pipeline::journal::{Journal, Speaker};
 use crate::room::{Listening, Publishing, Room};
@@ -311,5 +311,8 @@ pub(crate) fn check_names(
 ) -> Result<(), SessionError> {
     check_name("room", room)?;
     check_name("identity", identity)?;
+    if identity == INTERPRETER {
+        return Err(SessionError::ReservedIdentity(INTERPRETER));
+    }
     name.map_or(Ok(()), |name| check_name("name", name))
 }
