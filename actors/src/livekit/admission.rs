@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use hive_media::PeerId;
 
 use super::client::{Client, Outbox};
-use super::language::RoomLanguages;
+use super::language::{Languages, RoomLanguages};
 use super::lifecycle::LifecycleKind;
 use super::member::{Member, Told, leave};
 use super::proto::{self, DisconnectReason, leave_request, participant_info, signal_response};
@@ -82,6 +82,14 @@ impl Service {
                 client_protocol: request.client.client_protocol,
                 version: 1,
             };
+            participant.heed_attributes();
+            let attributes = &participant.profile.attributes;
+            if let Some(error) = Languages::refusal(attributes, &hall.engines) {
+                tracing::info!(
+                    room = %room.name, %identity, %error,
+                    "a client's token asks for languages in vain"
+                );
+            }
             let overtaken = participant.member.replace(member.clone());
             participant.joined = true;
             let info = participant.info(&identity);

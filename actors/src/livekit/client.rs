@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::Topology;
 use super::admission::{MAX_METADATA, attributes_len};
+use super::language::Languages;
 use super::member::{Member, leave};
 use super::proto::{
     self, DisconnectReason, leave_request, request_response, signal_request, signal_response,
@@ -138,7 +139,7 @@ impl Client {
             if !participant.profile.permission.can_update_metadata {
                 Some((
                     request_response::Reason::NotAllowed,
-                    "the token's grant lacks canUpdateOwnMetadata",
+                    "the token's grant lacks canUpdateOwnMetadata".to_owned(),
                 ))
             } else if update.metadata.len() > MAX_METADATA
                 || attributes_len(&update.attributes)
@@ -147,8 +148,10 @@ impl Client {
             {
                 Some((
                     request_response::Reason::LimitExceeded,
-                    "metadata and attributes hold 64 KiB at most",
+                    "metadata and attributes hold 64 KiB at most".to_owned(),
                 ))
+            } else if let Some(error) = Languages::refusal(&update.attributes, &self.hall.engines) {
+                Some((request_response::Reason::InvalidRequest, error.to_string()))
             } else {
                 participant.update(&update.name, update.metadata.clone(), &update.attributes);
                 None
@@ -158,7 +161,7 @@ impl Client {
             Some((reason, message)) => self.refuse(
                 update.request_id,
                 reason,
-                message,
+                &message,
                 Some(request_response::Request::UpdateMetadata(update)),
             ),
             None => {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Lifecycle;
 use super::admission::{MAX_METADATA, attributes_len};
 use super::data::{self, LOSSY, RELIABLE};
+use super::language::Languages;
 use super::member::{Member, leave};
 use super::proto::{
     self, DisconnectReason, data_packet, data_packet::Value, leave_request, signal_response,
@@ -196,6 +197,9 @@ impl Service {
         request: proto::UpdateParticipantRequest,
     ) -> Result<proto::ParticipantInfo, RoomServiceError> {
         check_metadata(&request.metadata)?;
+        if let Some(error) = Languages::refusal(&request.attributes, &self.hall.engines) {
+            return Err(RoomServiceError::InvalidArgument(error.to_string()));
+        }
         let room = self.room(&request.room)?;
         let identity: Arc<str> = request.identity.as_str().into();
         let (info, silenced) = {
