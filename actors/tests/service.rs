@@ -257,6 +257,16 @@ fn refusals_say_what_is_wrong() {
             "{refused}"
         );
 
+        let spoken = publish(&service, "demo", "interpreter").await;
+        let heard = listen(&service, "interpreter", None).await;
+        for refused in [spoken, heard] {
+            let refused = refused.expect_err("the server has this identity");
+            assert!(
+                matches!(refused, SessionError::ReservedIdentity(_)),
+                "{refused}"
+            );
+        }
+
         for identity in ["one", "two"] {
             publish(&service, "demo", identity)
                 .await

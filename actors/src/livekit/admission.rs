@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 use hive_media::PeerId;
 
 use super::client::{Client, Outbox};
-use super::interpreter::INTERPRETER;
-use super::language::RoomLanguages;
+use super::language::{Languages, RoomLanguages};
 use super::lifecycle::LifecycleKind;
 use super::member::{Member, Told, leave};
 use super::proto::{self, DisconnectReason, leave_request, participant_info, signal_response};
@@ -94,6 +93,14 @@ impl Service {
                 client_protocol: request.client.client_protocol,
                 version: 1,
             };
+            participant.heed_attributes();
+            let attributes = &participant.profile.attributes;
+            if let Some(error) = Languages::refusal(attributes, &hall.engines) {
+                tracing::info!(
+                    room = %room.name, %identity, %error,
+                    "a client's token asks for languages in vain"
+                );
+            }
             let overtaken = participant.member.replace(member.clone());
             let new = !std::mem::replace(&mut participant.joined, true);
             let info = new.then(|| participant.info(&identity));
@@ -139,9 +146,6 @@ impl Service {
     pub fn may_join(&self, request: &JoinRequest) -> Result<(), JoinError> {
         let name = Some(request.name.as_str()).filter(|name| !name.is_empty());
         check_names(&request.room, &request.identity, name)?;
-        if request.identity == INTERPRETER {
-            return Err(JoinError::Reserved(INTERPRETER));
-        }
         check_lengths(&request.metadata, &request.attributes)?;
         match self.hall.room_named(&request.room) {
             Some(room) => Ok(self.check_place(&room, &request.identity.as_str().into())?),

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::Topology;
 use super::admission::{MAX_METADATA, attributes_len};
+use super::language::Languages;
 use super::member::{Member, leave};
 use super::proto::{
     self, DisconnectReason, leave_request, request_response, signal_request, signal_response,
@@ -175,7 +176,7 @@ impl Client {
             if !participant.profile.permission.can_update_metadata {
                 Some((
                     request_response::Reason::NotAllowed,
-                    "the token's grant lacks canUpdateOwnMetadata",
+                    "the token's grant lacks canUpdateOwnMetadata".to_owned(),
                 ))
             } else if update.metadata.len() > MAX_METADATA
                 || attributes_len(&update.attributes)
@@ -184,13 +185,15 @@ impl Client {
             {
                 Some((
                     request_response::Reason::LimitExceeded,
-                    "metadata and attributes hold 64 KiB at most",
+                    "metadata and attributes hold 64 KiB at most".to_owned(),
                 ))
             } else if !update.name.is_empty() && check_name("name", &update.name).is_err() {
                 Some((
                     request_response::Reason::InvalidRequest,
-                    "a name has at most 256 bytes and no control character",
+                    "a name has at most 256 bytes and no control character".to_owned(),
                 ))
+            } else if let Some(error) = Languages::refusal(&update.attributes, &self.hall.engines) {
+                Some((request_response::Reason::InvalidRequest, error.to_string()))
             } else {
                 let metadata = update.metadata.clone();
                 changed = participant.update(&update.name, metadata, &update.attributes);
@@ -201,7 +204,7 @@ impl Client {
             Some((reason, message)) => self.refuse(
                 update.request_id,
                 reason,
-                message,
+                &message,
                 Some(request_response::Request::UpdateMetadata(update)),
             ),
             None => {

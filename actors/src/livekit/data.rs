@@ -9,7 +9,8 @@ use prost::Message;
 
 use super::bucket::Rate;
 use super::member::Member;
-use super::proto::{self, DataPacket, data_packet::Value};
+use super::proto::data_stream::header::ContentHeader;
+use super::proto::{self, DataPacket, data_packet::Value, participant_info};
 use crate::hall::Hall;
 use crate::room::Room;
 
@@ -70,13 +71,13 @@ impl Hall {
         if !sender.profile.permission.can_publish_data {
             return Err("not_permitted");
         }
+        let sender = Sender {
+            identity: member.identity.to_string(),
+            sid: member.sid.to_string(),
+            hidden: sender.profile.permission.hidden,
+            agent: sender.profile.kind == participant_info::Kind::Agent,
+        };
         drop(state);
-        #[allow(deprecated, reason = "clients that still send it are refused")]
-        match &packet.value {
-            // What only the server says.
-            Some(Value::Speaker(_)) | None => return Err("not_permitted"),
-            Some(_) => {}
-        }
         // What has to arrive is slowed down instead, by whoever asks what is owed.
         if label == LOSSY && !member.state.lock().data.owed(now, SENDING).is_zero() {
             return Err("flood");
@@ -89,14 +90,7 @@ impl Hall {
             }
             state.last_data = packet.sequence;
         }
-        // Whoever says who they are is believed only by the server.
-        packet.participant_identity = member.identity.to_string();
-        packet.participant_sid = member.sid.to_string();
-        #[allow(deprecated, reason = "older clients name sender and recipients here")]
-        if let Some(Value::User(user)) = &mut packet.value {
-            user.participant_identity = member.identity.to_string();
-            user.participant_sid = member.sid.to_string();
-        }
+        sender.sign(&mut packet)?;
         let cost = self.deliver(room, label, &packet, Some(member));
         member.state.lock().data.take(now, cost, SENDING);
         Ok(())
@@ -147,6 +141,55 @@ fn refused(reason: &'static str) {
     metrics::counter!("hive_data_packets_refused_total", "reason" => reason).increment(1);
 }
 
+/// Who sends a packet.
+struct Sender {
+    identity: String,
+    sid: String,
+    hidden: bool,
+    agent: bool,
+}
+
+impl Sender {
+    /// Puts the sender's name on a packet, as LiveKit's server does: nobody's on that of somebody
+    /// hidden, and that of whom it is said for on text that an agent sends in another's name.
+    fn sign(&self, packet: &mut DataPacket) -> Result<(), &'static str> {
+        let mut in_anothers_name =
+            self.agent && !["", self.identity.as_str()].contains(&&*packet.participant_identity);
+        let (identity, sid) = match self.hidden {
+            true => Default::default(),
+            false => (self.identity.clone(), self.sid.clone()),
+        };
+        #[allow(
+            deprecated,
+            reason = "older clients name the sender here, and send what is refused"
+        )]
+        match &mut packet.value {
+            // What only the server says.
+            Some(Value::Speaker(_)) | None => return Err("not_permitted"),
+            // What only agents say.
+            Some(Value::Transcription(_)) if !self.agent => return Err("not_permitted"),
+            Some(Value::User(user)) => {
+                user.participant_identity.clone_from(&identity);
+                user.participant_sid.clone_from(&sid);
+                in_anothers_name = false;
+            }
+            Some(Value::ChatMessage(chat)) if in_anothers_name => chat.generated = true,
+            Some(Value::StreamHeader(header)) if in_anothers_name => {
+                match &mut header.content_header {
+                    Some(ContentHeader::TextHeader(text)) => text.generated = true,
+                    _ => in_anothers_name = false,
+                }
+            }
+            Some(_) => in_anothers_name = false,
+        }
+        if !in_anothers_name {
+            packet.participant_identity = identity;
+            packet.participant_sid = sid;
+        }
+        Ok(())
+    }
+}
+
 /// The identities and the sids that a packet names.
 fn destinations(packet: &DataPacket) -> (&[String], &[String]) {
     #[allow(deprecated, reason = "older clients name recipients here")]
@@ -165,5 +208,74 @@ pub(crate) fn packet(identity: &str, sid: &str, value: Value) -> DataPacket {
         participant_sid: sid.to_owned(),
         value: Some(value),
         ..proto::DataPacket::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::livekit::proto::{ChatMessage, Transcription, UserPacket, data_stream};
+
+    fn sender() -> Sender {
+        Sender {
+            identity: "ann".to_owned(),
+            sid: "PA_ann".to_owned(),
+            hidden: false,
+            agent: false,
+        }
+    }
+
+    fn agent() -> Sender {
+        Sender {
+            agent: true,
+            ..sender()
+        }
+    }
+
+    fn text_header() -> Value {
+        let text = ContentHeader::TextHeader(data_stream::TextHeader::default());
+        Value::StreamHeader(data_stream::Header {
+            content_header: Some(text),
+            ..Default::default()
+        })
+    }
+
+    fn signed(sender: &Sender, value: Value) -> Result<DataPacket, &'static str> {
+        let mut packet = packet("bob", "PA_bob", value);
+        sender.sign(&mut packet).map(|()| packet)
+    }
+
+    #[test]
+    fn nobody_but_an_agent_speaks_in_anothers_name() {
+        for value in [text_header(), Value::ChatMessage(ChatMessage::default())] {
+            let plain = signed(&sender(), value.clone()).expect("it may be sent");
+            assert_eq!(plain.participant_identity, "ann");
+            assert_eq!(plain.participant_sid, "PA_ann");
+            let relayed = signed(&agent(), value).expect("it may be sent");
+            assert_eq!(relayed.participant_identity, "bob");
+            assert_eq!(relayed.participant_sid, "PA_bob");
+        }
+        let user = Value::User(UserPacket::default());
+        let user = signed(&agent(), user).expect("it may be sent");
+        assert_eq!(user.participant_identity, "ann", "only text is");
+    }
+
+    #[test]
+    fn only_agents_send_transcriptions() {
+        let value = Value::Transcription(Transcription::default());
+        assert!(signed(&sender(), value.clone()).is_err());
+        assert!(signed(&agent(), value).is_ok());
+    }
+
+    #[test]
+    fn who_is_hidden_sends_without_a_name() {
+        let hidden = Sender {
+            hidden: true,
+            ..sender()
+        };
+        let value = Value::User(UserPacket::default());
+        let packet = signed(&hidden, value).expect("it may be sent");
+        assert_eq!(packet.participant_identity, "");
+        assert_eq!(packet.participant_sid, "");
     }
 }

@@ -129,6 +129,8 @@ pub(crate) struct Subscriptions {
     pub(crate) settings: Remembered<TrackSettings>,
     /// Tracks that it wants and whose publishers do not let it have them, and whose they are.
     pub(crate) denied: BTreeMap<Arc<str>, Arc<str>>,
+    /// Tracks that it asked for and was told that it cannot have, as it has as many as it may.
+    pub(crate) left_out: Vec<Arc<str>>,
     /// Tracks of the last description.
     pub(crate) negotiated: BTreeMap<TrackId, Arc<str>>,
     /// Sections of audio and of video that the client last offered to receive in.

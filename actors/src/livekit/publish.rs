@@ -1,24 +1,19 @@
 //! Publishing: from the announcement of a track to its end.
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use hive_media::{MediaKind, Published, TrackId};
-use hive_models::Lang;
+use hive_media::{Published, TrackId};
 
 use super::announced::permits;
 use super::bounds;
 use super::client::{Client, ignored};
-use super::language;
 use super::lifecycle::LifecycleKind;
-use super::member::{Member, Pending};
+use super::member::Pending;
 use super::proto::{self, TrackSource, TrackType, request_response, signal_response};
 use super::roster::Publication;
 use super::sid;
 use crate::hall::Hall;
-use crate::pipeline::journal::{Journal, Speaker};
-use crate::room::{Participant, Publishing, Room};
-use crate::service::SessionId;
+use crate::room::{Participant, Room};
 
 /// Tracks that one participant may publish, announced ones included.
 const MAX_TRACKS: usize = 32;
@@ -228,80 +223,9 @@ impl Hall {
         let kind = LifecycleKind::TrackUnpublished;
         self.happened_to(room, kind, Some(seen), Some(gone.info));
     }
-
-    /// Has a participant's microphone listened to, in the language that they speak now, or not any
-    /// more.
-    pub(crate) fn fit_microphone(&self, room: &Arc<Room>, identity: &Arc<str>) {
-        let mut state = room.state.lock();
-        let default = state.asks.speaks;
-        let Some(participant) = state.participants.get(identity) else {
-            return;
-        };
-        let Some(member) = participant.member.clone() else {
-            return;
-        };
-        let lang = participant.speaks(default);
-        let microphone = participant.microphone(&member);
-        let current = participant
-            .publishing
-            .as_ref()
-            .filter(|_| participant.hung_up.is_none());
-        match (microphone, current) {
-            (Some(track), Some(current))
-                if current.track == track && current.journal.speaker().lang == lang => {}
-            (Some(track), _) => {
-                let speaker = Speaker {
-                    identity: identity.clone(),
-                    lang,
-                };
-                let numbering = state.numbering(identity);
-                let settings = self.settings.pipeline.clone();
-                let journal =
-                    Arc::new(Journal::new(speaker, settings, room.bus.clone(), numbering));
-                let tap = journal.clone();
-                self.worker(room)
-                    .tap(track, Some(Box::new(move |frame| tap.push_packet(frame))));
-                if let Some(participant) = state.participants.get_mut(identity) {
-                    participant.publishing = Some(Publishing {
-                        session: SessionId::random(),
-                        peer: member.publisher,
-                        track,
-                        journal,
-                    });
-                    participant.hung_up = None;
-                }
-            }
-            (None, Some(current)) if current.peer == member.publisher => {
-                if let Some(participant) = state.participants.get_mut(identity) {
-                    participant.hung_up = Some(Instant::now());
-                }
-            }
-            (None, _) => {}
-        }
-    }
 }
 
 impl Participant {
-    /// The language that they speak.
-    pub(crate) fn speaks(&self, of_room: Option<Lang>) -> Lang {
-        language::speaks(&self.profile.attributes)
-            .or(of_room)
-            .unwrap_or(Lang::EN)
-    }
-
-    /// The track of audio that carries their voice.
-    fn microphone(&self, member: &Member) -> Option<TrackId> {
-        let own = || {
-            let publications = self.publications.values();
-            publications.filter(|it| it.peer == member.publisher && it.kind == MediaKind::Audio)
-        };
-        let of = |source: TrackSource| own().find(|it| it.info.source == i32::from(source));
-        // Clients that say nothing of the source publish a voice, too.
-        of(TrackSource::Microphone)
-            .or_else(|| of(TrackSource::Unknown))
-            .map(|it| it.track)
-    }
-
     /// The sids of tracks that the participant may not publish (any more).
     pub(crate) fn no_longer_permitted(&self) -> Vec<String> {
         let permission = &self.profile.permission;
@@ -338,6 +262,7 @@ impl Participant {
             };
             changed |= before.as_deref().unwrap_or_default() != value;
         }
+        self.heed_attributes();
         self.profile.version += u32::from(changed);
         changed
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Lifecycle;
 use super::admission::{MAX_METADATA, attributes_len};
 use super::data::{self, LOSSY, RELIABLE};
+use super::language::Languages;
 use super::member::{Member, leave};
 use super::proto::{
     self, DisconnectReason, data_packet, data_packet::Value, leave_request, signal_response,
@@ -198,6 +199,9 @@ impl Service {
         check_metadata(&request.metadata)?;
         if !request.name.is_empty() {
             check_name("name", &request.name)?;
+        }
+        if let Some(error) = Languages::refusal(&request.attributes, &self.hall.engines) {
+            return Err(RoomServiceError::InvalidArgument(error.to_string()));
         }
         let room = self.room(&request.room)?;
         let identity: Arc<str> = request.identity.as_str().into();

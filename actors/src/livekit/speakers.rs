@@ -27,6 +27,11 @@ impl Hall {
                 })
                 .collect();
             let now_at = Instant::now();
+            for (identity, _) in speakers {
+                if let Some(who) = state.participants.get_mut(identity) {
+                    who.spoke = Some(now_at);
+                }
+            }
             let same = now.len() == state.speaking.len()
                 && now.keys().all(|sid| state.speaking.contains_key(sid));
             // Who speaks is told at once, how loud now and then.

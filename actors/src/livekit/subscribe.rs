@@ -1,5 +1,6 @@
 //! Subscriptions: what a client is to receive.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -8,19 +9,16 @@ use hive_models::Lang;
 
 use super::Topology;
 use super::client::Client;
-use super::language;
+use super::listeners::{may_receive, suits};
 use super::member::Member;
 use super::negotiation::{offer_subscriber, sections_short};
 use super::permission::Allowed;
 use super::proto::{self, request_response, signal_response};
 use super::remembered::{MAX_REMEMBERED, TooManyTracks, TrackSettings};
 use super::roster::{Publication, Visible};
+use super::selection::{Reason, select};
 use crate::hall::Hall;
-use crate::room::{Room, RoomState};
-
-/// Tracks that one client receives at most; a description holds
-/// [128 sections](hive_media::sdp::offer::MAX_SECTIONS), of which some are its own.
-const MAX_SUBSCRIPTIONS: usize = 100;
+use crate::room::{Participant, Room, RoomState};
 
 /// Negotiations for one and the same set of tracks. It may take three: one in which sections that
 /// become free rest, one that uses them, and one that was overtaken by a change.
@@ -40,20 +38,27 @@ pub(super) struct Wanted {
     pub(super) participant: Arc<str>,
 }
 
-/// What a client is to receive, and what it would if the publishers let it: the participant of each
-/// track.
-fn wanted_and_denied(room: &Room, member: &Member) -> (Vec<Wanted>, BTreeMap<Arc<str>, Arc<str>>) {
+/// What a client is to receive.
+#[derive(Default)]
+struct Share {
+    wanted: Vec<Wanted>,
+    /// What it would receive if the publishers let it: the participant of each track.
+    denied: BTreeMap<Arc<str>, Arc<str>>,
+    /// What it asked for and does not receive, as it receives enough already.
+    left_out: Vec<Arc<str>>,
+}
+
+fn share(room: &Room, member: &Member) -> Share {
     let room = room.state.lock();
     let mut denied = BTreeMap::new();
     let own = room.participants.get(&member.identity);
     let Some(own) = own.filter(|own| own.profile.permission.can_subscribe) else {
-        return (Vec::new(), denied);
+        return Share::default();
     };
     let rule = Rule {
         room: &room,
         member,
-        listens: language::listens(&own.profile.attributes),
-        speaks: language::speaks(&own.profile.attributes),
+        own,
     };
     let mut wanted = Vec::new();
     for (who, it) in room.publications() {
@@ -70,33 +75,36 @@ fn wanted_and_denied(room: &Room, member: &Member) -> (Vec<Wanted>, BTreeMap<Arc
         }
         let participant = who.profile.sid.clone();
         if rule.permitted(who, it) {
-            wanted.push(Wanted {
+            let reason = rule.reason(who, it, wish.is_some());
+            let track = Wanted {
                 track: it.track,
                 kind: it.kind,
                 sid: sid.clone(),
                 participant,
-            });
+            };
+            wanted.push((reason, track));
         } else {
             denied.insert(sid.clone(), participant);
         }
     }
-    // What came first is kept when there is more than fits.
-    wanted.sort_by_key(|it| it.track);
-    wanted.truncate(MAX_SUBSCRIPTIONS);
-    (wanted, denied)
+    let (wanted, left_out) = select(wanted);
+    Share {
+        wanted,
+        denied,
+        left_out,
+    }
 }
 
 /// What a client is to receive.
 pub(super) fn wanted(room: &Room, member: &Member) -> Vec<Wanted> {
-    wanted_and_denied(room, member).0
+    share(room, member).wanted
 }
 
 /// Decides what one client receives.
 struct Rule<'a> {
     room: &'a RoomState,
     member: &'a Member,
-    listens: Option<std::collections::BTreeSet<Lang>>,
-    speaks: Option<Lang>,
+    own: &'a Participant,
 }
 
 impl Rule<'_> {
@@ -108,32 +116,69 @@ impl Rule<'_> {
         wish.unwrap_or_else(|| self.member.auto_subscribe && self.suits(it))
     }
 
-    /// Whether the publisher lets the client have the track.
+    /// Why the client receives the track.
+    fn reason(&self, who: Visible<'_>, it: &Publication, asked: bool) -> Reason {
+        if asked {
+            Reason::Asked
+        } else if it.kind == MediaKind::Video {
+            Reason::Picture
+        } else if self.voice(it).is_some() {
+            Reason::Voice
+        } else {
+            let publisher = self.room.participants.get(who.identity);
+            Reason::Heard(Reverse(publisher.and_then(|who| who.spoke)))
+        }
+    }
+
+    /// Whether the publisher lets the client have the track. What the interpreter makes of somebody's
+    /// words is as much theirs.
     fn permitted(&self, who: Visible<'_>, it: &Publication) -> bool {
+        if let Some((_, speaker)) = self.voice(it) {
+            let speaker = self.room.participants.get(speaker);
+            let mut microphones = speaker.into_iter().flat_map(Participant::microphones);
+            return microphones
+                .all(|of| may_receive(self.own, self.member, of.owner.as_ref(), &of.sid));
+        }
         let publisher = self.room.participants.get(who.identity);
-        let Some(publisher) = publisher.and_then(|who| who.member.as_ref()) else {
-            return true;
-        };
-        publisher.allows(self.member, &it.info.sid)
+        let owner = publisher.and_then(|who| who.member.as_ref());
+        may_receive(self.own, self.member, owner, &it.info.sid)
     }
 
     /// Of the interpreter's voices only those in a language that the client listens to, and not its
     /// own; a client that says nothing of languages gets what there is.
     fn suits(&self, it: &Publication) -> bool {
-        let interpreter = self.room.interpreter.as_ref();
-        let Some((lang, speaker)) = interpreter.and_then(|who| who.voice(&it.info.sid)) else {
-            return true;
-        };
-        let own = *speaker == self.member.identity;
-        match (&self.listens, self.speaks) {
-            (Some(listens), _) => listens.contains(&lang) && !own,
-            (None, Some(_)) => false,
-            (None, None) => !own,
-        }
+        let voice = self.voice(it);
+        voice.is_none_or(|(lang, speaker)| suits(self.own, &self.member.identity, lang, speaker))
+    }
+
+    /// Of a track of the interpreter's, the language and whose words it says.
+    fn voice(&self, it: &Publication) -> Option<(Lang, &Arc<str>)> {
+        self.room.interpreter.as_ref()?.voice(&it.info.sid)
     }
 }
 
 impl Member {
+    /// Tells the client what it asks for in vain, once, as it receives as much as it may.
+    fn tell_left_out(&self, left_out: Vec<Arc<str>>) {
+        let new: Vec<Arc<str>> = {
+            let before = &mut self.state.lock().subscriptions.left_out;
+            let new = left_out.iter().filter(|sid| !before.contains(*sid));
+            let new = new.cloned().collect();
+            *before = left_out;
+            new
+        };
+        for sid in new {
+            metrics::counter!("hive_signal_requests_refused_total", "reason" => "LIMIT_EXCEEDED")
+                .increment(1);
+            self.tell(signal_response::Message::SubscriptionResponse(
+                proto::SubscriptionResponse {
+                    track_sid: sid.to_string(),
+                    err: proto::SubscriptionError::SeUnknown.into(),
+                },
+            ));
+        }
+    }
+
     /// Tells the client what it wants and is denied, and what it is not denied any more.
     fn tell_denied(&self, denied: BTreeMap<Arc<str>, Arc<str>>) {
         let before = {
@@ -289,6 +334,8 @@ impl Hall {
             ));
         }
         member.changed();
+        // What nobody takes any more is not made.
+        room.changed();
         Ok(())
     }
 
@@ -316,8 +363,13 @@ impl Hall {
         room: &Arc<Room>,
         member: &Arc<Member>,
     ) {
-        let (wanted, denied) = wanted_and_denied(room, member);
+        let Share {
+            wanted,
+            denied,
+            left_out,
+        } = share(room, member);
         member.tell_denied(denied);
+        member.tell_left_out(left_out);
         let (short, gone) = {
             let subscriptions = &mut member.state.lock().subscriptions;
             let same = subscriptions.negotiated.len() == wanted.len()

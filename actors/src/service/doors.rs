@@ -1,6 +1,7 @@
 //! Opening and keeping sessions.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use hive_media::{AcceptPeer, PeerId, Role, Subscription, TrickleFragment};
 use hive_models::Lang;
@@ -12,8 +13,8 @@ use super::{
 use crate::channel::{Channel, FrameSink};
 use crate::events::schema::{ParticipantInfo, ParticipantsKind};
 use crate::hall::{Hall, Held};
-use crate::livekit;
 use crate::livekit::roster::Publication;
+use crate::livekit::{self, INTERPRETER};
 use crate::pipeline::journal::{Journal, Speaker};
 use crate::room::{Listening, Publishing, Room};
 
@@ -59,13 +60,15 @@ impl Service {
             peer,
             etag: etag.clone(),
         };
+        let (sid, publication) = Publication::microphone(peer, track);
         let publishing = Publishing {
             session,
             peer,
             track,
+            sid: sid.clone(),
+            owner: None,
             journal,
         };
-        let (sid, publication) = Publication::microphone(peer, track);
         let (former, own, info, new) = {
             let mut state = room.state.lock();
             if state.closed {
@@ -79,13 +82,13 @@ impl Service {
                 .inspect_err(|_| worker.close(peer))?;
             let participant = state.participant(&identity, request.name);
             let new = !std::mem::replace(&mut participant.joined, true);
-            let former = participant.publishing.replace(publishing);
+            let former = participant.speak_into(publishing, Instant::now());
             participant.publications.insert(sid, publication);
             participant.profile.version += 1;
             let speaks = request.lang.to_string();
             let attributes = &mut participant.profile.attributes;
             attributes.insert(livekit::SPEAKS.to_owned(), speaks);
-            participant.hung_up = None;
+            participant.heed_attributes();
             let own: Vec<PeerId> = participant.listening.keys().copied().collect();
             (former, own, participant.info(&identity), new)
         };
@@ -249,7 +252,7 @@ impl Service {
     fn channel(&self, room: &Arc<Room>, lang: Lang) -> Arc<Channel> {
         let channel = {
             let mut state = room.state.lock();
-            let make = || self.hall.voice(room, lang);
+            let make = || Arc::new(self.hall.mix(room, lang));
             state.channels.entry(lang).or_insert_with(make).clone()
         };
         room.changed();
@@ -260,15 +263,20 @@ impl Service {
 impl Hall {
     /// A voice that says in a language what one speaker says.
     pub(crate) fn voice(&self, room: &Room, lang: Lang) -> Arc<Channel> {
+        Arc::new(self.mix(room, lang).resting(room.voices_bell()))
+    }
+
+    /// The mix of the floor and the interpreter in a language.
+    fn mix(&self, room: &Room, lang: Lang) -> Channel {
         let writer = self.worker(room).add_source(room.id);
         let track = writer.track();
-        Arc::new(Channel::new(
+        Channel::new(
             lang,
             track,
             Box::new(writer),
             room.bus.clone(),
             self.settings.channel.clone(),
-        ))
+        )
     }
 }
 
@@ -309,5 +317,8 @@ pub(crate) fn check_names(
 ) -> Result<(), SessionError> {
     check_name("room", room)?;
     check_name("identity", identity)?;
+    if identity == INTERPRETER {
+        return Err(SessionError::ReservedIdentity(INTERPRETER));
+    }
     name.map_or(Ok(()), |name| check_name("name", name))
 }

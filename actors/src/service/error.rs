@@ -65,6 +65,9 @@ pub enum SessionError {
         /// Most bytes.
         max: usize,
     },
+    /// The server itself has the identity.
+    #[error("the identity `{0}` is the server's own; use another one")]
+    ReservedIdentity(&'static str),
     /// There are as many rooms as there may be.
     #[error("there are already {max} rooms; close one or raise `rooms.max_rooms`")]
     TooManyRooms {

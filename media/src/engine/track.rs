@@ -30,8 +30,11 @@ pub(super) struct Subscriber {
 pub(super) enum Origin {
     /// A peer's media section; the SSRC it uses now.
     Peer { key: usize, ssrc: Option<u32> },
-    /// A language channel; its next sequence number.
-    Source { next_seq: u64 },
+    /// A language channel; its next sequence number, and the timestamp of its last packet.
+    Source {
+        next_seq: u64,
+        last_timestamp: Option<u32>,
+    },
 }
 
 pub(super) struct Track {
