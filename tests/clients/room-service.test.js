@@ -68,6 +68,7 @@ test('a backend governs a room with livekit-api', { timeout: 120_000 }, async (t
     await ann.hearsNothingOf('bob');
     await bob.call('mute', { sid: voice, muted: false });
     await ann.happened('trackUnmuted', { identity: 'bob' });
+    await ann.hears('bob');
   });
 
   await t.test('unsubscribes and subscribes a participant', async () => {

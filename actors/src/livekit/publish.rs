@@ -83,6 +83,15 @@ impl Client {
                 pending.request.muted = muted;
             }
         }
+        let of_room = {
+            let state = self.room.state.lock();
+            let own = state.participants.get(&self.member.identity);
+            own.and_then(|own| Some(own.publications.get(track)?.track))
+        };
+        // What the room service has silenced is let through again when its owner wants to be heard.
+        if let (Some(track), false) = (of_room, muted) {
+            self.hall.worker(&self.room).mute(track, false);
+        }
         self.update_track(track, |info| info.muted = muted);
     }
 

@@ -86,10 +86,20 @@ impl Engine {
         }
     }
 
-    /// Drops what comes of a track from now on, or lets it pass again.
-    pub fn mute(&mut self, track: TrackId, muted: bool) {
-        if let Some(&key) = self.track_by_id.get(&track) {
-            self.tracks[key].muted = muted;
+    /// Drops what comes of a track from now on, or lets it pass again. Video goes on in the middle of its
+    /// pictures then, so its publisher is asked for keyframes if anybody watches.
+    pub fn mute(&mut self, now: &Now, track: TrackId, muted: bool) {
+        let Some(&key) = self.track_by_id.get(&track) else {
+            return;
+        };
+        let entry = &mut self.tracks[key];
+        let was_muted = std::mem::replace(&mut entry.muted, muted);
+        if !was_muted || muted || entry.subscribers.is_empty() {
+            return;
+        }
+        let streams = entry.video.as_ref().map_or(0, |video| video.streams.len());
+        for stream in 0..streams {
+            self.want_keyframe(now.mono, key, stream as u8);
         }
     }
 

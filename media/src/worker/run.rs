@@ -159,7 +159,7 @@ fn do_work(engine: &mut Engine, now: &Now, work: &mut Work, out: &mut Outbound) 
             Command::SendData { to, label, payload } => {
                 engine.send_data(now, &to, label, &payload, out);
             }
-            Command::Mute(track, muted) => engine.mute(track, muted),
+            Command::Mute(track, muted) => engine.mute(now, track, muted),
             Command::Close(peer) => engine.close(now, peer, CloseReason::Requested, out),
             Command::Tap(track, tap) => engine.tap(track, tap),
             Command::AddSource(room, track) => engine.add_named_source(now, room, track),
