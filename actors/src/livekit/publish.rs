@@ -158,7 +158,7 @@ impl Client {
                 }
             }
         }
-        let (gone, seen) = {
+        let (gone, seen, announced) = {
             let mut state = self.room.state.lock();
             let Some(participant) = state.participants.get_mut(&self.member.identity) else {
                 return;
@@ -186,23 +186,20 @@ impl Client {
                 return;
             }
             participant.profile.version += 1;
-            (gone, participant.seen(&self.member.identity).view())
+            let seen = participant.seen(&self.member.identity).view();
+            (gone, seen, participant.announced)
         };
-        for publication in gone {
-            self.hall.happened_to(
-                &self.room,
-                LifecycleKind::TrackUnpublished,
-                Some(seen.clone()),
-                Some(publication.info),
-            );
-        }
-        for (it, pending) in &new {
-            self.hall.happened_to(
-                &self.room,
-                LifecycleKind::TrackPublished,
-                Some(seen.clone()),
-                Some(info(pending, &it.mid)),
-            );
+        // Before anybody is told that the participant came, nothing is told of their tracks.
+        if announced {
+            let gone = gone.into_iter().map(|it| it.info);
+            let new = new.iter().map(|(it, pending)| info(pending, &it.mid));
+            for (kind, track) in gone
+                .map(|track| (LifecycleKind::TrackUnpublished, track))
+                .chain(new.map(|track| (LifecycleKind::TrackPublished, track)))
+            {
+                self.hall
+                    .happened_to(&self.room, kind, seen.clone(), Some(track));
+            }
         }
         self.hall.fit_microphone(&self.room, &self.member.identity);
         self.room.roster_changed();
@@ -221,7 +218,9 @@ impl Hall {
                 return;
             };
             participant.profile.version += 1;
-            let seen = participant.seen(identity).view();
+            let seen = participant
+                .announced
+                .then(|| participant.seen(identity).view());
             (gone, seen, participant.member.clone())
         };
         self.worker(room).mute(gone.track, true);
@@ -233,8 +232,10 @@ impl Hall {
                 },
             ));
         }
-        let kind = LifecycleKind::TrackUnpublished;
-        self.happened_to(room, kind, Some(seen), Some(gone.info));
+        if let Some(seen) = seen {
+            let kind = LifecycleKind::TrackUnpublished;
+            self.happened_to(room, kind, seen, Some(gone.info));
+        }
     }
 
     /// Has a participant's microphone listened to, in the language that they speak now, or not any

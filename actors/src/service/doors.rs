@@ -12,7 +12,9 @@ use super::{
 use crate::channel::{Channel, FrameSink};
 use crate::events::schema::{ParticipantInfo, ParticipantsKind};
 use crate::hall::{Hall, Held};
-use crate::livekit;
+use crate::livekit::SPEAKS;
+use crate::livekit::lifecycle::LifecycleKind;
+use crate::livekit::proto::DisconnectReason;
 use crate::livekit::roster::Publication;
 use crate::pipeline::journal::{Journal, Speaker};
 use crate::room::{Listening, Publishing, Room};
@@ -66,7 +68,7 @@ impl Service {
             journal,
         };
         let (sid, publication) = Publication::microphone(peer, track);
-        let (former, own, info, new) = {
+        let (former, own, info, new, added) = {
             let mut state = room.state.lock();
             if state.closed {
                 worker.close(peer);
@@ -75,23 +77,33 @@ impl Service {
             let participant = state.participant(&identity, request.name);
             let new = !std::mem::replace(&mut participant.joined, true);
             let former = participant.publishing.replace(publishing);
+            let track = publication.info.clone();
             participant.publications.insert(sid, publication);
             participant.profile.version += 1;
             let speaks = request.lang.to_string();
             let attributes = &mut participant.profile.attributes;
-            attributes.insert(livekit::SPEAKS.to_owned(), speaks);
+            attributes.insert(SPEAKS.to_owned(), speaks);
             participant.hung_up = None;
             let own: Vec<PeerId> = participant.listening.keys().copied().collect();
-            (former, own, participant.info(&identity), new)
+            // Of somebody who is here already; who comes now is told of with the track.
+            let added = participant
+                .announced
+                .then(|| (participant.seen(&identity).view(), track));
+            (former, own, participant.info(&identity), new, added)
         };
         self.hall.hold(session, held);
         for listener in own {
             worker.exclude(listener, peer, true);
         }
         if let Some(former) = former {
-            self.hall.end(&former.session);
+            self.hall
+                .end(&former.session, DisconnectReason::DuplicateIdentity);
         }
-        self.joined(&room, info, new);
+        self.joined(&room, &identity, info, new);
+        if let Some((who, track)) = added {
+            let kind = LifecycleKind::TrackPublished;
+            self.hall.happened_to(&room, kind, who, Some(track));
+        }
         Ok(Session {
             id: session,
             answer: accepted.answer,
@@ -168,7 +180,7 @@ impl Service {
             })
         };
         if let Some((info, new)) = told {
-            self.joined(&room, info, new);
+            self.joined(&room, &identity, info, new);
         }
         Ok(Session {
             id: session,
@@ -206,9 +218,10 @@ impl Service {
         }))
     }
 
-    fn joined(&self, room: &Arc<Room>, info: ParticipantInfo, new: bool) {
+    fn joined(&self, room: &Arc<Room>, identity: &Arc<str>, info: ParticipantInfo, new: bool) {
         if new {
             metrics::gauge!("hive_participants").increment(1.0);
+            self.hall.announce(room, identity);
         }
         tracing::info!(room = %room.name, identity = %info.identity, "somebody joined");
         room.tell(ParticipantsKind::Joined, vec![info]);
@@ -295,7 +308,8 @@ impl Undo<'_> {
 impl Drop for Undo<'_> {
     fn drop(&mut self) {
         if let Some(session) = self.session {
-            self.hall.end(&session);
+            let reason = DisconnectReason::JoinFailure;
+            self.hall.end(&session, reason);
         }
     }
 }

@@ -90,7 +90,8 @@ impl Call<'_> {
                 let request = self.request(|request: &proto::ListParticipantsRequest| {
                     Grant::Admin(&request.room)
                 })?;
-                self.answer(rooms.list_participants(&request.room), |participants| {
+                let participants = rooms.list_participants(&request.room);
+                self.answer(Ok(participants), |participants| {
                     proto::ListParticipantsResponse { participants }
                 })
             }
