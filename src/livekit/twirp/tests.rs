@@ -85,11 +85,11 @@ async fn a_room_is_created_in_either_encoding() {
     assert_eq!(answer.header("content-type"), "application/json");
     let room = answer.json();
     assert_eq!(
-        (&room["name"], &room["emptyTimeout"]),
+        (&room["name"], &room["empty_timeout"]),
         (&json!("demo"), &json!(300))
     );
     assert_eq!(
-        room["creationTime"], "1800000000",
+        room["creation_time"], "1800000000",
         "64 bits are a string in protobuf's JSON"
     );
     assert_eq!(
