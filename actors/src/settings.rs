@@ -83,7 +83,7 @@ pub struct RoomSettings {
 impl Default for RoomSettings {
     fn default() -> Self {
         RoomSettings {
-            max_rooms: 100,
+            max_rooms: 1000,
             max_participants: 500,
             empty_timeout: Duration::from_secs(300),
             departure_timeout: Duration::from_secs(20),

@@ -329,7 +329,7 @@ async fn what_livekit_has_and_hive_has_not_says_so() {
 #[actix_web::test]
 async fn bodies_that_cannot_be_read_and_rooms_that_hang_are_told_apart() {
     let mut config = config();
-    config.http.max_body = 4096;
+    config.http.room_service.max_body = 4096;
     config.http.request_timeout = std::time::Duration::from_millis(20);
     let world = World::with(&config);
     let broken = post("CreateRoom", creator())
@@ -355,6 +355,8 @@ async fn bodies_that_cannot_be_read_and_rooms_that_hang_are_told_apart() {
 #[actix_web::test]
 async fn a_key_that_asks_too_often_is_told_in_twirps_words_whatever_its_address_may() {
     let mut config = config();
+    config.http.room_service.burst = 2;
+    config.http.room_service.per_second = 1;
     config.http.rate.burst = 1;
     let world = World::with(&config);
     let list = || with_json("ListRooms", creator(), json!({}));
@@ -363,6 +365,23 @@ async fn a_key_that_asks_too_often_is_told_in_twirps_words_whatever_its_address_
     let answer = world.ask(list()).await;
     assert_eq!(code(&answer), (429, "resource_exhausted".to_owned()));
     assert_eq!(answer.header("retry-after"), "1");
+}
+
+#[actix_web::test]
+async fn strangers_that_ask_too_often_are_told_so_by_address() {
+    let mut config = config();
+    config.http.rate.burst = 1;
+    config.http.rate.per_second = 1;
+    let world = World::with(&config);
+    let stranger = || {
+        TestRequest::post()
+            .uri("/twirp/livekit.RoomService/ListRooms")
+            .insert_header((header::CONTENT_TYPE, "application/json"))
+            .insert_header(bearer("x.y.z"))
+    };
+    assert_eq!(world.ask(stranger()).await.status.as_u16(), 401);
+    let answer = world.ask(stranger()).await;
+    assert_eq!(code(&answer), (429, "resource_exhausted".to_owned()));
 }
 
 #[actix_web::test]
