@@ -16,6 +16,7 @@ mod ice_servers;
 mod link;
 mod nonce;
 mod peers;
+mod queue;
 mod quota;
 mod reception;
 mod relay;
