@@ -32,7 +32,7 @@ use crate::settings::ServiceSettings;
 use crate::supervision::{self, ChildPath, SupervisorHandle, Tree};
 
 /// Longest name of a room or identity, in bytes.
-const MAX_NAME: usize = 128;
+const MAX_NAME: usize = 256;
 
 /// The running service. Clones are the same service; methods may be called on any thread with a
 /// tokio runtime.
