@@ -36,6 +36,18 @@ impl Config {
             ("http.rate.per_second", self.http.rate.per_second as usize),
             ("http.rate.burst", self.http.rate.burst as usize),
             ("http.rate.max_clients", self.http.rate.max_clients),
+            (
+                "http.room_service.max_body",
+                self.http.room_service.max_body,
+            ),
+            (
+                "http.room_service.per_second",
+                self.http.room_service.per_second as usize,
+            ),
+            (
+                "http.room_service.burst",
+                self.http.room_service.burst as usize,
+            ),
             ("http.events.queue", self.http.events.queue),
             ("http.signal.inbox", self.http.signal.inbox),
             (

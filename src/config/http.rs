@@ -35,6 +35,8 @@ pub struct Http {
     pub trusted_proxies: Vec<IpNet>,
     /// Requests a client address may make.
     pub rate: Rate,
+    /// The room service.
+    pub room_service: RoomServiceLimits,
     /// Browsers' cross-origin requests.
     pub cors: Cors,
     /// The events WebSocket.
@@ -57,6 +59,7 @@ impl Default for Http {
             shutdown_timeout: Duration::from_secs(10),
             trusted_proxies: Vec::new(),
             rate: Rate::default(),
+            room_service: RoomServiceLimits::default(),
             cors: Cors::default(),
             events: Events::default(),
             signal: Signal::default(),
@@ -82,6 +85,40 @@ impl Default for Rate {
             per_second: 50,
             burst: 1000,
             max_clients: 65_536,
+        }
+    }
+}
+
+/// `http.room_service`: limits of calls with a good token, which are those of an application's backend. They are
+/// counted by API key instead of by address.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RoomServiceLimits {
+    /// Largest body of a call, in bytes.
+    pub max_body: usize,
+    /// Calls a second in the long run.
+    pub per_second: u32,
+    /// Calls at once after a pause.
+    pub burst: u32,
+}
+
+impl Default for RoomServiceLimits {
+    fn default() -> Self {
+        Self {
+            max_body: 1_048_576,
+            per_second: 500,
+            burst: 2000,
+        }
+    }
+}
+
+impl RoomServiceLimits {
+    /// A bucket a key. There are no more keys than are configured.
+    pub(crate) fn rate(&self) -> Rate {
+        Rate {
+            per_second: self.per_second,
+            burst: self.burst,
+            max_clients: usize::MAX,
         }
     }
 }

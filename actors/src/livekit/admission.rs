@@ -7,7 +7,7 @@ use hive_media::PeerId;
 
 use super::client::{Client, Outbox};
 use super::language::{Languages, RoomLanguages};
-use super::lifecycle::LifecycleKind;
+use super::lifecycle::{LifecycleKind, gone};
 use super::member::{Member, Told, leave};
 use super::proto::{self, DisconnectReason, leave_request, participant_info, signal_response};
 use super::roster::{Profile, now_ms};
@@ -31,7 +31,9 @@ impl Service {
     pub async fn join(&self, request: JoinRequest) -> Result<(Client, Outbox), JoinError> {
         self.may_join(&request)?;
         let hall = &self.hall;
-        let room = hall.room(&request.room).await?;
+        let room = hall
+            .room_configured(&request.room, request.room_config.as_ref())
+            .await?;
         let identity: Arc<str> = request.identity.as_str().into();
         let publisher = PeerId(hall.number());
         let subscriber = match request.topology {
@@ -61,18 +63,13 @@ impl Service {
             );
         }
         let link = member.connect();
-        let (info, overtaken) = {
+        let (info, overtaken, seen) = {
             let mut state = room.state.lock();
             if state.closed {
                 return Err(SessionError::RoomRestarted.into());
             }
             // Somebody may have come since it was looked at first.
             state.check_place(hall.settings.rooms.max_participants, &identity)?;
-            // A room is as the token of the first who joins says.
-            if let Some(config) = request.room_config.filter(|_| !state.profile.configured) {
-                state.configure(&config);
-            }
-            state.profile.configured = true;
             let name = Some(request.name).filter(|name| !name.is_empty());
             let state = &mut *state;
             if let Some(former) = state.participants.get(&identity)
@@ -82,6 +79,9 @@ impl Service {
                 state.departed.note(&former.seen(&identity), reason);
             }
             let participant = state.participant(&identity, name);
+            // They were here by WHIP or WHEP: that stay is over, though its sessions go on in this one.
+            let seen = std::mem::take(&mut participant.announced)
+                .then(|| participant.seen(&identity).view());
             participant.profile = Profile {
                 sid: member.sid.clone(),
                 metadata: request.metadata,
@@ -109,8 +109,17 @@ impl Service {
             // Nobody sees the member before, so nothing else comes first.
             let join = state.welcome(&room, &member);
             member.tell(signal_response::Message::Join(join));
-            (info, overtaken)
+            (info, overtaken, seen)
         };
+        if let Some(seen) = seen {
+            let reason = DisconnectReason::DuplicateIdentity;
+            hall.happened_to(
+                &room,
+                LifecycleKind::ParticipantLeft,
+                gone(seen, reason),
+                None,
+            );
+        }
         // Two clients of one identity that came at the same moment: the later one stays.
         if let Some(overtaken) = overtaken {
             let reason = DisconnectReason::DuplicateIdentity;
@@ -122,12 +131,6 @@ impl Service {
             metrics::gauge!("hive_participants").increment(1.0);
             room.tell(ParticipantsKind::Joined, vec![info]);
         }
-        hall.happened(
-            &room,
-            LifecycleKind::ParticipantJoined,
-            Some(&identity),
-            None,
-        );
         room.roster_changed();
         let (client, outbox) = Client::new(hall.clone(), room, member, link);
         for track in request.add_tracks {
@@ -207,14 +210,29 @@ impl crate::room::RoomState {
         self.participants.get(identity)?.member.clone()
     }
 
-    /// Gives the room what a token or the room service say of it.
-    pub(crate) fn configure(&mut self, config: &proto::RoomConfiguration) {
+    /// Gives the room what a token or the room service say of it; what is zero or empty is not said. Gives
+    /// whether that changed anything.
+    pub(crate) fn configure(&mut self, config: &proto::RoomConfiguration) -> bool {
+        let before = self.profile.clone();
         let profile = &mut self.profile;
-        profile.empty_timeout = config.empty_timeout;
-        profile.departure_timeout = config.departure_timeout;
-        profile.max_participants = config.max_participants;
-        profile.configured = true;
-        self.set_metadata(config.metadata.clone());
+        let seconds = |given: u32, now: Duration| match given {
+            0 => now,
+            given => Duration::from_secs(given.into()),
+        };
+        profile.empty_timeout = seconds(config.empty_timeout, profile.empty_timeout);
+        profile.departure_timeout = seconds(config.departure_timeout, profile.departure_timeout);
+        if config.max_participants > 0 {
+            profile.max_participants = config.max_participants;
+        }
+        if !config.metadata.is_empty() {
+            profile.metadata.clone_from(&config.metadata);
+        }
+        if *profile == before {
+            return false;
+        }
+        profile.version += 1;
+        self.asks = RoomLanguages::of(&self.profile.metadata);
+        true
     }
 
     /// Changes the room's metadata, and with it what the room asks of HIVE.
@@ -279,7 +297,7 @@ impl Hall {
         }
         self.remove_member(member);
         let own: Vec<PeerId> = member.peers().collect();
-        let left = 'locked: {
+        let ended = 'locked: {
             let mut state = room.state.lock();
             let state = &mut *state;
             let Some(participant) = state.participants.get_mut(&member.identity) else {
@@ -300,11 +318,12 @@ impl Hall {
                 break 'locked None;
             }
             participant.member = None;
-            participant.profile.state = participant_info::State::Disconnected;
             let last = participant.seen(&member.identity);
-            state.departed.note(&last, reason);
             let seen = last.view();
-            let (gone, kept) = std::mem::take(&mut participant.publications)
+            if participant.is_gone() {
+                state.departed.note(&last, reason);
+            }
+            let (unpublished, kept) = std::mem::take(&mut participant.publications)
                 .into_iter()
                 .partition(|(_, it)| own.contains(&it.peer));
             participant.publications = kept;
@@ -312,23 +331,40 @@ impl Hall {
             if microphone.is_some_and(|microphone| own.contains(&microphone.peer)) {
                 participant.hung_up.get_or_insert_with(Instant::now);
             }
-            let left = participant.is_gone() && std::mem::take(&mut participant.joined);
+            let is_gone = participant.is_gone();
+            participant.profile.version += 1;
+            // Who has sessions of WHIP or WHEP as well is still here.
+            participant.profile.state = match is_gone {
+                true => participant_info::State::Disconnected,
+                false => participant_info::State::Active,
+            };
+            let announced = participant.announced;
+            participant.announced &= !is_gone;
+            let left = is_gone && std::mem::take(&mut participant.joined);
             let left = left.then(|| participant.info(&member.identity));
-            let gone: std::collections::BTreeMap<_, _> = gone;
-            Some((left, gone, seen))
+            let unpublished: std::collections::BTreeMap<_, _> = unpublished;
+            Some((left, unpublished, seen, is_gone, announced))
         };
-        let Some((left, unpublished, seen)) = left else {
+        let Some((left, unpublished, seen, is_gone, announced)) = ended else {
             return room.roster_changed();
         };
-        for publication in unpublished.into_values() {
-            self.happened_to(
-                room,
-                LifecycleKind::TrackUnpublished,
-                Some(seen.clone()),
-                Some(publication.info),
-            );
+        if announced {
+            for publication in unpublished.into_values() {
+                let (kind, track) = (LifecycleKind::TrackUnpublished, publication.info);
+                self.happened_to(room, kind, seen.clone(), Some(track));
+            }
         }
-        self.happened_to(room, LifecycleKind::ParticipantLeft, Some(seen), None);
+        match (is_gone, announced) {
+            (true, true) => {
+                let kind = LifecycleKind::ParticipantLeft;
+                self.happened_to(room, kind, gone(seen, reason), None);
+            }
+            (true, false) => {
+                let kind = LifecycleKind::ParticipantConnectionAborted;
+                self.happened_to(room, kind, gone(seen, reason), None);
+            }
+            (false, _) => self.announce(room, &member.identity),
+        }
         if let Some(info) = left {
             metrics::gauge!("hive_participants").decrement(1.0);
             room.tell(ParticipantsKind::Left, vec![info]);
@@ -362,6 +398,20 @@ fn check_lengths(
 pub(crate) fn attributes_len(attributes: &std::collections::HashMap<String, String>) -> usize {
     attributes
         .iter()
+        .map(|(name, value)| name.len() + value.len())
+        .sum()
+}
+
+/// Bytes of all names and values after `changes`, of which an empty value takes an attribute away.
+pub(crate) fn attributes_len_with(
+    attributes: &std::collections::HashMap<String, String>,
+    changes: &std::collections::HashMap<String, String>,
+) -> usize {
+    let kept = attributes
+        .iter()
+        .filter(|(name, _)| !changes.contains_key(*name));
+    let new = changes.iter().filter(|(_, value)| !value.is_empty());
+    kept.chain(new)
         .map(|(name, value)| name.len() + value.len())
         .sum()
 }

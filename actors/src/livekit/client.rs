@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Topology;
-use super::admission::{MAX_METADATA, attributes_len};
+use super::admission::{MAX_METADATA, attributes_len_with};
 use super::language::Languages;
 use super::member::{Member, leave};
 use super::proto::{
@@ -179,8 +179,7 @@ impl Client {
                     "the token's grant lacks canUpdateOwnMetadata".to_owned(),
                 ))
             } else if update.metadata.len() > MAX_METADATA
-                || attributes_len(&update.attributes)
-                    + attributes_len(&participant.profile.attributes)
+                || attributes_len_with(&participant.profile.attributes, &update.attributes)
                     > MAX_METADATA
             {
                 Some((

@@ -194,8 +194,12 @@ impl Sender {
 fn destinations(packet: &DataPacket) -> (&[String], &[String]) {
     #[allow(deprecated, reason = "older clients name recipients here")]
     match &packet.value {
-        Some(Value::User(user)) if packet.destination_identities.is_empty() => {
-            (&user.destination_identities, &user.destination_sids)
+        Some(Value::User(user)) => {
+            let identities = match packet.destination_identities.is_empty() {
+                true => &user.destination_identities,
+                false => &packet.destination_identities,
+            };
+            (identities, &user.destination_sids)
         }
         _ => (&packet.destination_identities, &[]),
     }
@@ -277,5 +281,23 @@ mod tests {
         let packet = signed(&hidden, value).expect("it may be sent");
         assert_eq!(packet.participant_identity, "");
         assert_eq!(packet.participant_sid, "");
+    }
+
+    #[test]
+    fn a_packet_is_for_the_identities_and_for_the_sids_that_it_names() {
+        #[allow(deprecated, reason = "older requests name recipients by sid")]
+        let user = proto::UserPacket {
+            destination_sids: vec!["PA_1".to_owned()],
+            destination_identities: vec!["bob".to_owned()],
+            ..Default::default()
+        };
+        let mut packet = packet("", "", Value::User(user));
+        let named = |packet: &DataPacket| {
+            let (identities, sids) = destinations(packet);
+            (identities.join(" "), sids.join(" "))
+        };
+        assert_eq!(named(&packet), ("bob".to_owned(), "PA_1".to_owned()));
+        packet.destination_identities = vec!["ann".to_owned()];
+        assert_eq!(named(&packet), ("ann".to_owned(), "PA_1".to_owned()));
     }
 }

@@ -78,6 +78,15 @@ impl Client {
                 return;
             }
         }
+        let of_room = {
+            let state = self.room.state.lock();
+            let own = state.participants.get(&self.member.identity);
+            own.and_then(|own| Some(own.publications.get(track)?.track))
+        };
+        // What the room service has silenced is let through again when its owner wants to be heard.
+        if let (Some(track), false) = (of_room, muted) {
+            self.hall.worker(&self.room).mute(track, false);
+        }
         self.update_track(track, |info| info.muted = muted);
     }
 
@@ -134,7 +143,7 @@ impl Client {
                 }
             }
         }
-        let (gone, seen, new, refused) = {
+        let (gone, seen, new, refused, announced) = {
             let mut state = self.room.state.lock();
             let Some(participant) = state.stay_mut(&self.member) else {
                 return;
@@ -167,7 +176,7 @@ impl Client {
                 participant.profile.version += 1;
             }
             let seen = participant.seen(&self.member.identity).view();
-            (gone, seen, new, refused)
+            (gone, seen, new, refused, participant.announced)
         };
         for (it, pending) in &refused {
             self.hall.worker(&self.room).mute(it.track, true);
@@ -180,21 +189,17 @@ impl Client {
             // It may have been withdrawn, and published again in the same section.
             self.hall.worker(&self.room).mute(it.track, false);
         }
-        for publication in gone {
-            self.hall.happened_to(
-                &self.room,
-                LifecycleKind::TrackUnpublished,
-                Some(seen.clone()),
-                Some(publication.info),
-            );
-        }
-        for (it, pending) in &new {
-            self.hall.happened_to(
-                &self.room,
-                LifecycleKind::TrackPublished,
-                Some(seen.clone()),
-                Some(info(pending, &it.mid)),
-            );
+        // Before anybody is told that the participant came, nothing is told of their tracks.
+        if announced {
+            let gone = gone.into_iter().map(|it| it.info);
+            let new = new.iter().map(|(it, pending)| info(pending, &it.mid));
+            for (kind, track) in gone
+                .map(|track| (LifecycleKind::TrackUnpublished, track))
+                .chain(new.map(|track| (LifecycleKind::TrackPublished, track)))
+            {
+                self.hall
+                    .happened_to(&self.room, kind, seen.clone(), Some(track));
+            }
         }
         self.hall.fit_microphone(&self.room, &self.member.identity);
         self.room.roster_changed();
@@ -213,15 +218,19 @@ impl Hall {
                 return;
             };
             participant.profile.version += 1;
-            let seen = participant.seen(identity).view();
+            let seen = participant
+                .announced
+                .then(|| participant.seen(identity).view());
             (gone, seen, participant.member.clone())
         };
         self.worker(room).mute(gone.track, true);
         if let Some(member) = member {
             member.withdraw(sid);
         }
-        let kind = LifecycleKind::TrackUnpublished;
-        self.happened_to(room, kind, Some(seen), Some(gone.info));
+        if let Some(seen) = seen {
+            let kind = LifecycleKind::TrackUnpublished;
+            self.happened_to(room, kind, seen, Some(gone.info));
+        }
     }
 }
 

@@ -24,6 +24,7 @@ impl Hall {
             participant.profile.state = participant_info::State::Active;
             participant.profile.version += 1;
         }
+        self.announce(&room, &member.identity);
         room.roster_changed();
     }
 

@@ -42,20 +42,18 @@ pub(crate) struct Publication {
 }
 
 /// What is true of a room besides its participants.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct RoomProfile {
     pub(crate) sid: Arc<str>,
     pub(crate) metadata: String,
     /// Unix milliseconds.
     pub(crate) created_ms: i64,
-    /// Seconds until an empty room closes; 0 for the server's own setting.
-    pub(crate) empty_timeout: u32,
-    /// Seconds until a room closes after everybody left; 0 for the server's own setting.
-    pub(crate) departure_timeout: u32,
+    /// Time until a room closes to which nobody came.
+    pub(crate) empty_timeout: Duration,
+    /// Time until it closes after everybody left.
+    pub(crate) departure_timeout: Duration,
     /// 0 for the server's own limit.
     pub(crate) max_participants: u32,
-    /// Whether the room service, or the token of the first who joined, said what the room is like.
-    pub(crate) configured: bool,
     /// How many are here and how many publish, as clients were told last of these alone, and when.
     pub(crate) counted: ((u32, u32), Option<Instant>),
     /// Grows with every change.
@@ -88,14 +86,18 @@ impl Default for RoomProfile {
             sid: sid::room(),
             metadata: String::new(),
             created_ms: now_ms(),
-            empty_timeout: 0,
-            departure_timeout: 0,
+            empty_timeout: Duration::ZERO,
+            departure_timeout: Duration::ZERO,
             max_participants: 0,
-            configured: false,
             counted: ((0, 0), None),
             version: 1,
         }
     }
+}
+
+/// Whole seconds, as the protocol has them.
+fn seconds(time: Duration) -> u32 {
+    time.as_secs_f64().ceil() as u32
 }
 
 /// Milliseconds of the Unix epoch.
@@ -136,8 +138,8 @@ impl RoomState {
         proto::Room {
             sid: profile.sid.to_string(),
             name: name.to_owned(),
-            empty_timeout: profile.empty_timeout,
-            departure_timeout: profile.departure_timeout,
+            empty_timeout: seconds(profile.empty_timeout),
+            departure_timeout: seconds(profile.departure_timeout),
             max_participants: profile.max_participants,
             creation_time: profile.created_ms / 1000,
             creation_time_ms: profile.created_ms,

@@ -80,6 +80,8 @@ pub(crate) struct Participant {
     pub(crate) name: Option<String>,
     /// Whether the others were told that they came.
     pub(crate) joined: bool,
+    /// Whether webhooks were told that they came. LiveKit's clients have come once media can flow.
+    pub(crate) announced: bool,
     pub(crate) publishing: Option<Publishing>,
     /// When `publishing` ended, if it did: what they said last is still interpreted.
     pub(crate) hung_up: Option<Instant>,
@@ -250,15 +252,10 @@ impl RoomState {
     }
 
     /// How long the room may be empty.
-    pub(crate) fn timeout(&self, default: Duration) -> Duration {
-        let own = match (self.visited, self.profile.departure_timeout) {
-            (true, seconds) if seconds > 0 => seconds,
-            _ => self.profile.empty_timeout,
-        };
-        if own == 0 {
-            default
-        } else {
-            Duration::from_secs(own.into())
+    pub(crate) fn timeout(&self) -> Duration {
+        match self.visited {
+            true => self.profile.departure_timeout,
+            false => self.profile.empty_timeout,
         }
     }
 
@@ -286,6 +283,7 @@ impl Participant {
         Participant {
             name: None,
             joined: false,
+            announced: false,
             publishing: None,
             hung_up: None,
             last_words: None,

@@ -13,6 +13,8 @@ use super::{
 use crate::channel::{Channel, FrameSink};
 use crate::events::schema::{ParticipantInfo, ParticipantsKind};
 use crate::hall::{Hall, Held};
+use crate::livekit::lifecycle::LifecycleKind;
+use crate::livekit::proto::DisconnectReason;
 use crate::livekit::roster::Publication;
 use crate::livekit::{self, INTERPRETER};
 use crate::pipeline::journal::{Journal, Speaker};
@@ -69,7 +71,7 @@ impl Service {
             owner: None,
             journal,
         };
-        let (former, own, info, new) = {
+        let (former, own, info, new, added) = {
             let mut state = room.state.lock();
             if state.closed {
                 worker.close(peer);
@@ -83,6 +85,7 @@ impl Service {
             let participant = state.participant(&identity, request.name);
             let new = !std::mem::replace(&mut participant.joined, true);
             let former = participant.speak_into(publishing, Instant::now());
+            let track = publication.info.clone();
             participant.publications.insert(sid, publication);
             participant.profile.version += 1;
             let speaks = request.lang.to_string();
@@ -90,16 +93,25 @@ impl Service {
             attributes.insert(livekit::SPEAKS.to_owned(), speaks);
             participant.heed_attributes();
             let own: Vec<PeerId> = participant.listening.keys().copied().collect();
-            (former, own, participant.info(&identity), new)
+            // Of somebody who is here already; who comes now is told of with the track.
+            let added = participant
+                .announced
+                .then(|| (participant.seen(&identity).view(), track));
+            (former, own, participant.info(&identity), new, added)
         };
         self.hall.hold(session, held);
         for listener in own {
             worker.exclude(listener, peer, true);
         }
         if let Some(former) = former {
-            self.hall.end(&former.session);
+            self.hall
+                .end(&former.session, DisconnectReason::DuplicateIdentity);
         }
-        self.joined(&room, info, new);
+        self.joined(&room, &identity, info, new);
+        if let Some((who, track)) = added {
+            let kind = LifecycleKind::TrackPublished;
+            self.hall.happened_to(&room, kind, who, Some(track));
+        }
         Ok(Session {
             id: session,
             answer: accepted.answer,
@@ -177,7 +189,7 @@ impl Service {
             })
         };
         if let Some((info, new)) = told {
-            self.joined(&room, info, new);
+            self.joined(&room, &identity, info, new);
         }
         Ok(Session {
             id: session,
@@ -215,9 +227,10 @@ impl Service {
         }))
     }
 
-    fn joined(&self, room: &Arc<Room>, info: ParticipantInfo, new: bool) {
+    fn joined(&self, room: &Arc<Room>, identity: &Arc<str>, info: ParticipantInfo, new: bool) {
         if new {
             metrics::gauge!("hive_participants").increment(1.0);
+            self.hall.announce(room, identity);
         }
         tracing::info!(room = %room.name, identity = %info.identity, "somebody joined");
         room.tell(ParticipantsKind::Joined, vec![info]);
@@ -301,7 +314,8 @@ impl Undo<'_> {
 impl Drop for Undo<'_> {
     fn drop(&mut self) {
         if let Some(session) = self.session {
-            self.hall.end(&session);
+            let reason = DisconnectReason::JoinFailure;
+            self.hall.end(&session, reason);
         }
     }
 }

@@ -27,6 +27,7 @@ pub use session::{
 pub use subscription::{EventSubscription, Wants};
 
 use crate::hall::Hall;
+use crate::livekit::proto::DisconnectReason;
 use crate::settings::ServiceSettings;
 use crate::supervision::{self, ChildPath, SupervisorHandle, Tree};
 
@@ -89,7 +90,7 @@ impl Service {
 
     /// Ends a session. Gives whether it was open.
     pub fn close(&self, session: &SessionId) -> bool {
-        self.hall.end(session)
+        self.hall.end(session, DisconnectReason::ClientInitiated)
     }
 
     /// Subscribes to a room's events; the room is made if it does not exist.

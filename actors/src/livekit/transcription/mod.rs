@@ -94,6 +94,6 @@ fn tell(hall: &Hall, room: &Room, telling: &Telling) {
         let packet = packet(&audience.identity, &audience.sid, value);
         let payload = Bytes::from(packet.encode_to_vec());
         hall.worker(room)
-            .send_data(audience.peers.clone(), RELIABLE, payload);
+            .send_data(None, audience.peers.clone(), RELIABLE, payload);
     }
 }
