@@ -25,7 +25,7 @@ pub use check::Complaint;
 pub use duration::parse as parse_duration;
 pub use engines::{Apertium, Channel, Cpu, Device, Engines, Espeak, Pocketsphinx};
 pub use env::VARIABLE_PREFIX;
-pub use http::{Cors, Events, Http, Rate, Signal};
+pub use http::{Cors, Events, Http, Rate, RoomServiceLimits, Signal};
 pub use load::{LoadConfigError, load, parse};
 pub use log::{Chaos, Log, LogFormat};
 pub use media::Media;

@@ -17,6 +17,7 @@ mod ice_servers;
 mod link;
 mod nonce;
 mod peers;
+mod queue;
 mod quota;
 mod reception;
 mod relay;

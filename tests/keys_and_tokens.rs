@@ -51,7 +51,7 @@ fn a_token_without_keys_says_how_to_get_them() {
 #[test]
 fn names_and_durations_are_checked() {
     for arguments in [
-        ["--room", "a b", "--identity", "ann", "--ttl", "1h"],
+        ["--room", "a/b", "--identity", "ann", "--ttl", "1h"],
         ["--room", "demo", "--identity", "", "--ttl", "1h"],
         ["--room", "demo", "--identity", "ann", "--ttl", "60"],
     ] {

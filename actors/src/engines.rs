@@ -79,6 +79,11 @@ impl fmt::Debug for Engines {
 }
 
 impl Engines {
+    /// Whether somebody can be given what is said in a language: as it is, or interpreted.
+    pub(crate) fn leads_to(&self, lang: Lang) -> bool {
+        self.recognisers.contains_key(&lang) || self.read_pairs().iter().any(|pair| pair.to == lang)
+    }
+
     /// The directions that can be interpreted: heard, translated and spoken.
     pub(crate) fn pairs(&self) -> Vec<LangPair> {
         let spoken = self.voices.languages();

@@ -10,9 +10,9 @@ use parking_lot::Mutex;
 
 use crate::engines::Engines;
 use crate::events::schema::ParticipantsKind;
-use crate::livekit::lifecycle::{LifecycleKind, Lifecycles};
+use crate::livekit::lifecycle::{LifecycleKind, Lifecycles, gone};
 use crate::livekit::member::{Member, leave};
-use crate::livekit::proto::{DisconnectReason, leave_request};
+use crate::livekit::proto::{DisconnectReason, RoomConfiguration, TrackInfo, leave_request};
 use crate::pipeline::stage;
 use crate::room::{self, Room};
 use crate::service::{SessionError, SessionId, SessionInfo, SessionKind};
@@ -127,6 +127,15 @@ impl Hall {
 
     /// The room of a name, made if it is not there.
     pub(crate) async fn room(self: &Arc<Self>, name: &str) -> Result<Arc<Room>, SessionError> {
+        self.room_configured(name, None).await
+    }
+
+    /// The room of a name; if it is not there it is made, as `config` says.
+    pub(crate) async fn room_configured(
+        self: &Arc<Self>,
+        name: &str,
+        config: Option<&RoomConfiguration>,
+    ) -> Result<Arc<Room>, SessionError> {
         if self.closing.load(Ordering::Acquire) {
             return Err(SessionError::ShuttingDown);
         }
@@ -143,7 +152,17 @@ impl Hall {
                     let id = self.number();
                     let worker = id as usize % self.workers.len().max(1);
                     let room = Arc::new(Room::new(name.into(), RoomId(id), worker, Instant::now()));
+                    {
+                        let mut state = room.state.lock();
+                        state.profile.empty_timeout = self.settings.rooms.empty_timeout;
+                        state.profile.departure_timeout = self.settings.rooms.departure_timeout;
+                        if let Some(config) = config {
+                            state.configure(config);
+                        }
+                    }
                     rooms.insert(room.name.clone(), room.clone());
+                    // Before anybody else finds the room and has something told of it.
+                    self.happened(&room, LifecycleKind::RoomStarted);
                     room
                 }
             }
@@ -159,13 +178,12 @@ impl Hall {
             .start_child(room::spec(self.clone(), room.clone()))
             .await
         {
-            Ok(_) | Err(StartChildError::AlreadyPresent(_)) => {
-                self.happened(&room, LifecycleKind::RoomStarted, None, None);
-                Ok(room)
-            }
+            Ok(_) | Err(StartChildError::AlreadyPresent(_)) => Ok(room),
             Err(error) => {
                 tracing::error!(room = name, %error, "a room could not be started");
-                self.rooms.lock().remove(name);
+                room.state.lock().closed = true;
+                self.happened(&room, LifecycleKind::RoomFinished);
+                self.forget(&room);
                 Err(SessionError::RoomRestarted)
             }
         }
@@ -191,7 +209,7 @@ impl Hall {
         {
             let mut state = room.state.lock();
             state.let_go(Instant::now());
-            let timeout = state.timeout(self.settings.rooms.empty_timeout);
+            let timeout = state.timeout();
             if state.closed
                 || state
                     .empty_since
@@ -201,9 +219,10 @@ impl Hall {
             }
             state.closed = true;
         }
-        self.forget(room);
         tracing::info!(room = %room.name, "an empty room was closed");
-        self.happened(room, LifecycleKind::RoomFinished, None, None);
+        // While nobody can make another room of this name.
+        self.happened(room, LifecycleKind::RoomFinished);
+        self.forget(room);
         self.take_down(room);
     }
 
@@ -254,40 +273,42 @@ impl Hall {
 
     /// Ends a session: its peer, its part in the room, and what ran only for it. Gives whether it was
     /// there.
-    pub(crate) fn end(&self, id: &SessionId) -> bool {
+    pub(crate) fn end(&self, id: &SessionId, reason: DisconnectReason) -> bool {
         let Some(held) = self.sessions.lock().remove(id) else {
             return false;
         };
         self.worker(&held.room).close(held.peer);
-        self.take_out(&held);
+        self.take_out(&held, reason);
         true
     }
 
     /// Ends all sessions of a room.
-    pub(crate) fn end_all(&self, room: &Arc<Room>) {
-        self.end_where(|held| Arc::ptr_eq(&held.room, room));
+    pub(crate) fn end_all(&self, room: &Arc<Room>, reason: DisconnectReason) {
+        self.end_where(reason, |held| Arc::ptr_eq(&held.room, room));
     }
 
     /// Ends all sessions of somebody in a room.
-    pub(crate) fn end_of(&self, room: &Arc<Room>, identity: &str) {
-        self.end_where(|held| Arc::ptr_eq(&held.room, room) && *held.identity == *identity);
+    pub(crate) fn end_of(&self, room: &Arc<Room>, identity: &str, reason: DisconnectReason) {
+        self.end_where(reason, |held| {
+            Arc::ptr_eq(&held.room, room) && *held.identity == *identity
+        });
     }
 
-    fn end_where(&self, fits: impl Fn(&Held) -> bool) {
+    fn end_where(&self, reason: DisconnectReason, fits: impl Fn(&Held) -> bool) {
         let ids: Vec<SessionId> = {
             let sessions = self.sessions.lock();
             let fitting = sessions.iter().filter(|(_, held)| fits(held));
             fitting.map(|(id, _)| *id).collect()
         };
         for id in ids {
-            self.end(&id);
+            self.end(&id, reason);
         }
     }
 
     /// A peer is gone, by its own doing or because it vanished.
     pub(crate) fn peer_gone(&self, peer: PeerId, reason: CloseReason) {
         if let Some((room, member)) = self.member_of(peer) {
-            return self.media_gone(&room, &member, reason);
+            return self.media_gone(&room, &member, reason_of(reason));
         }
         let held = {
             let mut sessions = self.sessions.lock();
@@ -299,18 +320,12 @@ impl Hall {
         };
         if let Some(held) = held {
             tracing::info!(room = %held.room.name, identity = %held.identity, "a peer is gone");
-            self.take_out(&held);
+            self.take_out(&held, reason_of(reason));
         }
     }
 
     /// A member's peer connection is gone without the member having left: it has to start anew.
-    fn media_gone(&self, room: &Arc<Room>, member: &Arc<Member>, reason: CloseReason) {
-        let reason = match reason {
-            CloseReason::Left | CloseReason::Requested => DisconnectReason::ClientInitiated,
-            CloseReason::Vanished => DisconnectReason::ConnectionTimeout,
-            CloseReason::Dtls(_) => DisconnectReason::MediaFailure,
-            CloseReason::Shutdown => DisconnectReason::ServerShutdown,
-        };
+    fn media_gone(&self, room: &Arc<Room>, member: &Arc<Member>, reason: DisconnectReason) {
         let message = leave(reason, leave_request::Action::Reconnect);
         self.dismiss(room, member, reason, Some(message));
     }
@@ -325,6 +340,16 @@ impl Hall {
         Some(held.identity.clone())
     }
 
+    /// The peers that clients of LiveKit's on a worker have, or will have once they negotiate.
+    pub(crate) fn member_peers(&self, worker: usize) -> Vec<PeerId> {
+        let members = self.members.lock();
+        members
+            .iter()
+            .filter(|(_, (room, _))| room.worker == worker)
+            .map(|(peer, _)| *peer)
+            .collect()
+    }
+
     /// The peers of all sessions on a worker.
     pub(crate) fn peers(&self, worker: usize) -> Vec<PeerId> {
         let sessions = self.sessions.lock();
@@ -335,19 +360,21 @@ impl Hall {
             .collect()
     }
 
-    fn take_out(&self, held: &Held) {
+    fn take_out(&self, held: &Held, reason: DisconnectReason) {
         let (room, identity) = (&held.room, &held.identity);
-        let left = {
-            let mut state = room.state.lock();
+        let (left, seen, unpublished, has_left) = {
+            let state = &mut *room.state.lock();
             let Some(participant) = state.participants.get_mut(identity) else {
                 return;
             };
+            let seen = participant.seen(identity).view();
             participant.listening.remove(&held.peer);
-            let before = participant.publications.len();
-            participant
+            let unpublished: Vec<TrackInfo> = participant
                 .publications
-                .retain(|_, publication| publication.peer != held.peer);
-            if participant.publications.len() != before {
+                .extract_if(.., |_, publication| publication.peer == held.peer)
+                .map(|(_, publication)| publication.info)
+                .collect();
+            if !unpublished.is_empty() {
                 participant.profile.version += 1;
             }
             if participant
@@ -357,13 +384,40 @@ impl Hall {
             {
                 participant.hung_up = Some(Instant::now());
             }
-            let left = participant.is_gone() && std::mem::take(&mut participant.joined);
-            left.then(|| participant.info(identity))
+            let is_gone = participant.is_gone();
+            let seen = participant.announced.then_some(seen);
+            let has_left = is_gone && std::mem::take(&mut participant.announced);
+            let left = is_gone && std::mem::take(&mut participant.joined);
+            let left = left.then(|| {
+                state.departed.note(&participant.seen(identity), reason);
+                participant.info(identity)
+            });
+            (left, seen, unpublished, has_left)
         };
+        if let Some(seen) = seen {
+            for track in unpublished {
+                let kind = LifecycleKind::TrackUnpublished;
+                self.happened_to(room, kind, seen.clone(), Some(track));
+            }
+            if has_left {
+                let kind = LifecycleKind::ParticipantLeft;
+                self.happened_to(room, kind, gone(seen, reason), None);
+            }
+        }
         if let Some(info) = left {
             metrics::gauge!("hive_participants").decrement(1.0);
             room.tell(ParticipantsKind::Left, vec![info]);
         }
         room.roster_changed();
+    }
+}
+
+/// Why somebody is gone whose peer connection is.
+fn reason_of(closed: CloseReason) -> DisconnectReason {
+    match closed {
+        CloseReason::Left | CloseReason::Requested => DisconnectReason::ClientInitiated,
+        CloseReason::Vanished => DisconnectReason::ConnectionTimeout,
+        CloseReason::Dtls(_) => DisconnectReason::MediaFailure,
+        CloseReason::Shutdown => DisconnectReason::ServerShutdown,
     }
 }

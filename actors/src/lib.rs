@@ -23,6 +23,7 @@ pub mod settings;
 pub mod supervision;
 mod telemetry;
 
+pub use hive_media::sdp::offer::MAX_OFFER;
 pub use hive_media::{AcceptError, FragmentError, OfferError};
 pub use service::{
     Check, EventSubscription, IceRestart, KillError, LinkFigures, ListenRequest,

@@ -70,19 +70,25 @@ pub struct RoomSettings {
     pub max_rooms: usize,
     /// Participants of one room.
     pub max_participants: usize,
-    /// A room without participants and subscribers is closed after so long.
+    /// A room to which nobody came is closed after so long without subscribers.
     pub empty_timeout: Duration,
+    /// A room that everybody left is closed after so long.
+    pub departure_timeout: Duration,
     /// Whether LiveKit's clients make a room by joining it.
     pub auto_create: bool,
+    /// Whether the room service may unmute a track.
+    pub remote_unmute: bool,
 }
 
 impl Default for RoomSettings {
     fn default() -> Self {
         RoomSettings {
-            max_rooms: 100,
+            max_rooms: 1000,
             max_participants: 1000,
-            empty_timeout: Duration::from_secs(60),
+            empty_timeout: Duration::from_secs(300),
+            departure_timeout: Duration::from_secs(20),
             auto_create: true,
+            remote_unmute: false,
         }
     }
 }

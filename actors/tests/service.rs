@@ -1,5 +1,7 @@
 //! The front door with the real engines: sessions, limits, demand and clear refusals. No media flows.
 
+mod start;
+
 use std::time::Duration;
 
 use actix::System;
@@ -7,58 +9,11 @@ use futures_util::StreamExt;
 use hive_actors::events::schema::{EventBody, ParticipantsKind};
 use hive_actors::supervision::{ChildPath, Tree};
 use hive_actors::{
-    EventSubscription, KillError, ListenRequest, PublishRequest, Service, ServiceSettings, Session,
-    SessionError, StartServiceError, Wants,
+    EventSubscription, KillError, ListenRequest, PublishRequest, Service, Session, SessionError,
+    StartServiceError, Wants,
 };
 use hive_models::Lang;
-
-fn settings() -> ServiceSettings {
-    let mut settings = ServiceSettings::default();
-    settings.media.bind = "127.0.0.1:0".parse().expect("an address");
-    settings.engines.assets = concat!(env!("CARGO_MANIFEST_DIR"), "/../.deps").into();
-    settings.engines.decoders = 1;
-    settings.engines.apertium_children = 1;
-    settings.engines.espeak_children = 1;
-    settings.device.threads = 1;
-    settings.rooms.max_rooms = 2;
-    settings.rooms.max_participants = 3;
-    settings.chaos = true;
-    settings
-}
-
-fn with_service(test: impl AsyncFnOnce(Service)) {
-    System::new().block_on(async {
-        let service = Service::start(settings())
-            .await
-            .expect("the engines are installed");
-        test(service.clone()).await;
-        service
-            .shutdown(Duration::from_secs(10))
-            .await
-            .expect("the actors stop in time");
-    });
-}
-
-fn offer(direction: &str) -> String {
-    format!(
-        "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
-         m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\na=ice-ufrag:Yc0k\r\n\
-         a=ice-pwd:2mWnQ2zVw9rJ0qkT8bXcLd5f\r\na=fingerprint:sha-256 {}\r\na=setup:actpass\r\n\
-         a={direction}\r\na=rtcp-mux\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 useinbandfec=1\r\n",
-        ["AB"; 32].join(":")
-    )
-}
-
-async fn publish(service: &Service, room: &str, identity: &str) -> Result<Session, SessionError> {
-    let request = PublishRequest {
-        room: room.into(),
-        identity: identity.into(),
-        name: None,
-        lang: Lang::EN,
-        offer: offer("sendonly"),
-    };
-    service.publish(request).await
-}
+use start::{offer, publish, settings, with_service};
 
 async fn listen(
     service: &Service,
@@ -257,6 +212,16 @@ fn refusals_say_what_is_wrong() {
             "{refused}"
         );
 
+        let spoken = publish(&service, "demo", "interpreter").await;
+        let heard = listen(&service, "interpreter", None).await;
+        for refused in [spoken, heard] {
+            let refused = refused.expect_err("the server has this identity");
+            assert!(
+                matches!(refused, SessionError::ReservedIdentity(_)),
+                "{refused}"
+            );
+        }
+
         for identity in ["one", "two"] {
             publish(&service, "demo", identity)
                 .await
@@ -279,6 +244,16 @@ fn refusals_say_what_is_wrong() {
             matches!(refused, SessionError::TooManyRooms { max: 2 }),
             "{refused}"
         );
+    });
+}
+
+#[test]
+fn those_who_come_at_once_do_not_overfill_a_room() {
+    with_service(async |service| {
+        let at_once = ["ann", "bob", "eve", "joe", "kim"].map(|who| publish(&service, "demo", who));
+        let came = futures_util::future::join_all(at_once).await;
+        assert_eq!(came.iter().filter(|it| it.is_ok()).count(), 3, "{came:?}");
+        assert_eq!(service.stats().participants, 3);
     });
 }
 

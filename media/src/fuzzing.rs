@@ -237,6 +237,7 @@ pub fn rtp_packet(data: &[u8]) {
         mid: Some("0".into()),
         extensions: publisher,
         payload_types: vec![111],
+        repairs: Vec::new(),
         rids: vec!["h".into()],
         video: true,
         ssrcs: Vec::new(),

@@ -118,6 +118,31 @@ impl VideoGrant {
         }
     }
 
+    /// Has the grant say what a participant may do, where it says something else.
+    #[allow(
+        deprecated,
+        reason = "older clients know recorders and agents by these fields alone"
+    )]
+    pub fn permit(&mut self, permission: &ParticipantPermission) {
+        if self.permission() == *permission {
+            return;
+        }
+        let name = |source: &i32| {
+            let source = TrackSource::try_from(*source).unwrap_or_default();
+            source.as_str_name().to_ascii_lowercase()
+        };
+        self.can_subscribe = Some(permission.can_subscribe);
+        self.can_publish = Some(permission.can_publish);
+        self.can_publish_data = Some(permission.can_publish_data);
+        self.can_publish_sources = permission.can_publish_sources.iter().map(name).collect();
+        self.can_update_own_metadata = Some(permission.can_update_metadata);
+        self.hidden = permission.hidden;
+        self.recorder = permission.recorder;
+        self.agent = permission.agent;
+        self.can_subscribe_metrics = Some(permission.can_subscribe_metrics);
+        self.can_manage_agent_session = Some(permission.can_manage_agent_session);
+    }
+
     /// A source that is not known counts as `unknown`, as in LiveKit: it must not vanish, or a list of unknown
     /// ones would permit everything.
     fn sources(&self) -> Vec<TrackSource> {
@@ -147,6 +172,22 @@ mod tests {
         assert!(!mute.can_publish && !mute.can_publish_data && mute.can_subscribe);
         let types = grant(r#"{"canPublish":false,"canPublishData":true}"#).permission();
         assert!(!types.can_publish && types.can_publish_data);
+    }
+
+    #[test]
+    fn a_grant_follows_a_permission_and_is_left_as_it_was_if_it_says_the_same() {
+        let mut follows = grant(r#"{"roomJoin":true,"room":"r"}"#);
+        let before = follows.clone();
+        follows.permit(&before.permission());
+        assert_eq!(follows, before);
+        let mut permission = before.permission();
+        permission.can_publish_sources = vec![TrackSource::ScreenShare.into()];
+        permission.can_subscribe = false;
+        permission.can_update_metadata = true;
+        permission.hidden = true;
+        follows.permit(&permission);
+        assert_eq!(follows.permission(), permission);
+        assert!(follows.room_join && follows.room == before.room);
     }
 
     #[test]

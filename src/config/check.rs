@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::{Config, SHORTEST_SECRET};
+use super::{Config, SHORTEST_SECRET, http::LEAST_SIGNAL_FRAME};
 
 /// A key whose value cannot work, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,18 @@ impl Config {
             ("http.rate.per_second", self.http.rate.per_second as usize),
             ("http.rate.burst", self.http.rate.burst as usize),
             ("http.rate.max_clients", self.http.rate.max_clients),
+            (
+                "http.room_service.max_body",
+                self.http.room_service.max_body,
+            ),
+            (
+                "http.room_service.per_second",
+                self.http.room_service.per_second as usize,
+            ),
+            (
+                "http.room_service.burst",
+                self.http.room_service.burst as usize,
+            ),
             ("http.events.queue", self.http.events.queue),
             ("http.signal.inbox", self.http.signal.inbox),
             (
@@ -98,11 +110,12 @@ impl Config {
                     .to_owned(),
             );
         }
-        if self.http.signal.max_frame < 65_536 {
+        if self.http.signal.max_frame < LEAST_SIGNAL_FRAME {
             complain(
                 "http.signal.max_frame",
-                "must be at least 65536, or the offer of a client in a large room does not fit"
-                    .to_owned(),
+                format!(
+                    "must be at least {LEAST_SIGNAL_FRAME}, or the offer of a client in a large room does not fit"
+                ),
             );
         }
         for (path, value) in [

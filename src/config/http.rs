@@ -35,6 +35,8 @@ pub struct Http {
     pub trusted_proxies: Vec<IpNet>,
     /// Requests a client address may make.
     pub rate: Rate,
+    /// The room service.
+    pub room_service: RoomServiceLimits,
     /// Browsers' cross-origin requests.
     pub cors: Cors,
     /// The events WebSocket.
@@ -57,6 +59,7 @@ impl Default for Http {
             shutdown_timeout: Duration::from_secs(10),
             trusted_proxies: Vec::new(),
             rate: Rate::default(),
+            room_service: RoomServiceLimits::default(),
             cors: Cors::default(),
             events: Events::default(),
             signal: Signal::default(),
@@ -82,6 +85,40 @@ impl Default for Rate {
             per_second: 50,
             burst: 1000,
             max_clients: 65_536,
+        }
+    }
+}
+
+/// `http.room_service`: limits of calls with a good token, which are those of an application's backend. They are
+/// counted by API key instead of by address.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RoomServiceLimits {
+    /// Largest body of a call, in bytes.
+    pub max_body: usize,
+    /// Calls a second in the long run.
+    pub per_second: u32,
+    /// Calls at once after a pause.
+    pub burst: u32,
+}
+
+impl Default for RoomServiceLimits {
+    fn default() -> Self {
+        Self {
+            max_body: 1_048_576,
+            per_second: 500,
+            burst: 2000,
+        }
+    }
+}
+
+impl RoomServiceLimits {
+    /// A bucket a key. There are no more keys than are configured.
+    pub(crate) fn rate(&self) -> Rate {
+        Rate {
+            per_second: self.per_second,
+            burst: self.burst,
+            max_clients: usize::MAX,
         }
     }
 }
@@ -137,6 +174,9 @@ impl Default for Events {
     }
 }
 
+/// The least `http.signal.max_frame`: the largest offer that is read, and the names of its tracks.
+pub(super) const LEAST_SIGNAL_FRAME: usize = hive_actors::MAX_OFFER + 64 * 1024;
+
 /// `http.signal`: limits of a LiveKit client's WebSocket.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -165,10 +205,10 @@ pub struct Signal {
 impl Default for Signal {
     fn default() -> Self {
         Self {
-            max_frame: 262_144,
+            max_frame: LEAST_SIGNAL_FRAME,
             inbox: 64,
             per_second: 50,
-            burst: 200,
+            burst: 1000,
             queue: 256,
             slow_reader_timeout: Duration::from_secs(5),
             ping_interval: Duration::from_secs(5),

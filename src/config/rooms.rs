@@ -13,11 +13,16 @@ pub struct Rooms {
     pub max_rooms: usize,
     /// Participants in a room, speakers and listeners.
     pub max_participants: usize,
-    /// Time for which a room without participants is kept.
+    /// Time for which a room is kept to which nobody comes.
     #[serde(with = "super::duration")]
     pub empty_timeout: Duration,
+    /// Time for which a room is kept that everybody left.
+    #[serde(with = "super::duration")]
+    pub departure_timeout: Duration,
     /// Whether LiveKit's clients make a room by joining it.
     pub auto_create: bool,
+    /// Whether the room service may unmute a track.
+    pub remote_unmute: bool,
 }
 
 impl Default for Rooms {
@@ -26,13 +31,17 @@ impl Default for Rooms {
             max_rooms,
             max_participants,
             empty_timeout,
+            departure_timeout,
             auto_create,
+            remote_unmute,
         } = RoomSettings::default();
         Self {
             max_rooms,
             max_participants,
             empty_timeout,
+            departure_timeout,
             auto_create,
+            remote_unmute,
         }
     }
 }

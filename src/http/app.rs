@@ -44,6 +44,8 @@ pub(crate) struct Door {
     pub(crate) http: config::Http,
     pub(crate) chaos: bool,
     pub(crate) limiter: Mutex<RateLimiter>,
+    /// Calls of the room service, by API key.
+    pub(crate) key_limiter: Mutex<RateLimiter<String>>,
     pub(crate) doorway: watch::Receiver<Doorway>,
     pub(crate) metrics: PrometheusHandle,
     pub(crate) started: Instant,
@@ -67,6 +69,7 @@ impl Door {
             chaos: config.chaos.enabled,
             ice_servers,
             limiter: Mutex::new(RateLimiter::new(&config.http.rate)),
+            key_limiter: Mutex::new(RateLimiter::new(&config.http.room_service.rate())),
             doorway,
             metrics,
             started: Instant::now(),
@@ -107,14 +110,17 @@ impl Door {
                 .because(format!("the Content-Type has to be {media_type}"));
             return Err(problem.header(accept, media_type));
         }
-        let bytes = self.bytes(payload).await?;
+        let bytes = self.bytes(payload, self.http.max_body).await?;
         String::from_utf8(bytes.into())
             .map_err(|_| ProblemKind::BadRequest.because("the body is not UTF-8"))
     }
 
-    /// The body, if it keeps within size and time.
-    pub(crate) async fn bytes(&self, payload: web::Payload) -> Result<web::Bytes, Problem> {
-        let limit = self.http.max_body;
+    /// The body, if it has `limit` bytes at most and comes in time.
+    pub(crate) async fn bytes(
+        &self,
+        payload: web::Payload,
+        limit: usize,
+    ) -> Result<web::Bytes, Problem> {
         let read = timeout(self.http.request_timeout, payload.to_bytes_limited(limit)).await;
         read.map_err(|_| ProblemKind::RequestTimeout)?
             .map_err(|_| {

@@ -13,6 +13,7 @@ use actix_web::{
 
 use super::{
     app::Door,
+    bearer,
     client::client_address,
     cors::CrossOrigin,
     problem::{OwnWords, PROBLEM_JSON, Problem, ProblemKind},
@@ -81,15 +82,29 @@ fn limit(door: &Door, request: &ServiceRequest) -> Result<(), Problem> {
     if UNLIMITED.contains(&request.path()) {
         return Ok(());
     }
+    // A backend works for many people from one address; its key is what it is known by.
+    if is_twirp(request.path())
+        && let Ok(claims) = bearer::verify(door, bearer::bearer(request.request()))
+    {
+        let allowance = door.key_limiter.lock().ask(claims.iss, Instant::now());
+        return let_pass(
+            allowance,
+            "too many calls with this API key (http.room_service)",
+        );
+    }
     let Some(client) = client_address(request.request(), &door.http.trusted_proxies) else {
         return Ok(());
     };
-    match door.limiter.lock().ask(client, Instant::now()) {
+    let allowance = door.limiter.lock().ask(client, Instant::now());
+    let_pass(allowance, "too many requests from this address (http.rate)")
+}
+
+fn let_pass(allowance: Allowance, reason: &str) -> Result<(), Problem> {
+    match allowance {
         Allowance::Yes => Ok(()),
         Allowance::In(wait) => {
             metrics::counter!("hive_http_rate_limited_total").increment(1);
-            let problem =
-                ProblemKind::RateLimited.because("too many requests from this address (http.rate)");
+            let problem = ProblemKind::RateLimited.because(reason);
             Err(problem.retry_after(wait.as_secs_f64().ceil() as u64))
         }
     }

@@ -122,7 +122,7 @@ pub(super) async fn offer(
         .insert_header((header::CONTENT_TYPE, SDP))
         .insert_header((
             header::LOCATION,
-            format!("/{}/{room}/{}", flow.name(), session.id),
+            format!("/{}/{}/{}", flow.name(), room.segment(), session.id),
         ))
         .insert_header((header::ETAG, session.etag))
         .insert_header(("accept-patch", FRAGMENT))

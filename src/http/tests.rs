@@ -82,13 +82,18 @@ impl World {
 
     /// Status, headers and body of one request.
     pub(crate) async fn ask(&self, request: TestRequest) -> Answer {
+        self.ask_from("192.0.2.1:5000", request).await
+    }
+
+    /// The same, of a client at another address.
+    pub(crate) async fn ask_from(&self, peer: &str, request: TestRequest) -> Answer {
         let app = App::new()
             .app_data(self.door.clone())
             .wrap(from_fn(guard))
             .configure(routes);
         let app = test::init_service(app).await;
         let request = request
-            .peer_addr("192.0.2.1:5000".parse().expect("an address"))
+            .peer_addr(peer.parse().expect("an address"))
             .to_request();
         let response = app.call(request).await.expect("errors are responses");
         let (status, headers) = (response.status(), response.headers().clone());

@@ -96,6 +96,7 @@ pub(super) async fn issue(
         .as_deref()
         .unwrap_or_default()
         .trim_end_matches('/');
+    let segment = room.segment();
     let websocket = base.replacen("http", "ws", 1);
     Ok(HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))
@@ -106,9 +107,9 @@ pub(super) async fn issue(
             identity: &identity,
             role,
             urls: Urls {
-                whip: (role == Role::Speaker).then(|| format!("{base}/whip/{room}")),
-                whep: format!("{base}/whep/{room}"),
-                events: format!("{websocket}/rooms/{room}/events"),
+                whip: (role == Role::Speaker).then(|| format!("{base}/whip/{segment}")),
+                whep: format!("{base}/whep/{segment}"),
+                events: format!("{websocket}/rooms/{segment}/events"),
             },
         }))
 }

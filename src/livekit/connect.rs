@@ -118,7 +118,7 @@ pub(super) async fn open(
         judgement: judge.judgement(),
         doorway: door.doorway.clone(),
     };
-    let outbox = with_fresh_tokens(outbox, door.clone(), claims);
+    let outbox = with_fresh_tokens(outbox, door.clone(), client.sid().to_owned(), claims);
     actix_web::rt::spawn(pump.run(outbox, cut));
     actix_web::rt::spawn(attend(
         client,

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use hive_actors::livekit::proto::{ParticipantPermission, RoomConfiguration, participant_info};
+use hive_actors::livekit::proto::{
+    ParticipantInfo, ParticipantPermission, RoomConfiguration, participant_info,
+};
 
 use crate::auth::Claims;
 
@@ -33,4 +35,19 @@ pub(super) fn kind(claims: &Claims) -> participant_info::Kind {
 /// What a room that its holder makes by joining should be like.
 pub(super) fn room_config(claims: &Claims) -> Option<RoomConfiguration> {
     claims.room_config.clone()
+}
+
+/// The claims of a participant as it is by now.
+pub(super) fn of_participant(claims: &Claims, who: &ParticipantInfo) -> Claims {
+    let text = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+    let mut claims = Claims {
+        name: text(&who.name),
+        metadata: text(&who.metadata),
+        attributes: who.attributes.clone().into_iter().collect(),
+        ..claims.clone()
+    };
+    if let Some(permission) = &who.permission {
+        claims.video.permit(permission);
+    }
+    claims
 }

@@ -11,9 +11,9 @@ use prost::Message;
 
 use super::proto::{JoinRequest, WrappedJoinRequest, wrapped_join_request};
 
-/// Most bytes of a join request once it is unpacked. An offer of seven sections has some 30 kB, and a
-/// client that resumes sends its last offer and answer as well.
-pub const MAX_JOIN_REQUEST: usize = 256 * 1024;
+/// Most bytes of a join request once it is unpacked. A section of video has some 5 kB in Chromium's offers,
+/// and a client that resumes sends its last offer and answer.
+pub const MAX_JOIN_REQUEST: usize = 2 * 1024 * 1024;
 
 /// Most tracks that are announced with a join.
 const MAX_TRACKS: usize = 64;

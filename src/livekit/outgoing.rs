@@ -71,6 +71,8 @@ pub(super) enum Ended {
     SocketGone,
     /// The room said so.
     RoomSaid,
+    /// The room let go of the connection and said nothing.
+    Dropped,
     /// The client left, or had to.
     Judged(Verdict),
     /// The server goes down.
@@ -119,7 +121,7 @@ impl Pump {
                 count_cut("silent");
                 tracing::info!("a client fell silent and was disconnected");
             }
-            Ended::RoomSaid | Ended::Judged(_) | Ended::Closing => {}
+            Ended::RoomSaid | Ended::Dropped | Ended::Judged(_) | Ended::Closing => {}
         }
         // The queue has its end; the session drops it when the client has answered the close frame.
         if timeout(LINGER, self.to.closed()).await.is_err() {
@@ -149,7 +151,7 @@ impl Pump {
             Ended::SocketGone => return Err(ended),
             Ended::Closing => Some(leave(DisconnectReason::ServerShutdown, Action::Reconnect)),
             Ended::Judged(verdict) => verdict.farewell(),
-            Ended::RoomSaid | Ended::Silent | Ended::TooSlow => None,
+            Ended::RoomSaid | Ended::Dropped | Ended::Silent | Ended::TooSlow => None,
         };
         if let Some(farewell) = farewell {
             self.message(Message::Leave(farewell)).await?;
@@ -157,6 +159,7 @@ impl Pump {
         // Clients resume after any close but a normal one.
         let (code, why) = match ended {
             Ended::Silent => (CloseCode::Away, "nothing was heard for ping_timeout"),
+            Ended::Dropped => (CloseCode::Away, "the room let go of this connection"),
             _ => (CloseCode::Normal, ""),
         };
         self.send(Outgoing::Close(code, why)).await?;
@@ -176,7 +179,7 @@ impl Pump {
                 Err(Ended::Closing)
             }
             () = self.heard.silence(self.ping_timeout) => Err(Ended::Silent),
-            message = outbox.next() => message.ok_or(Ended::RoomSaid),
+            message = outbox.next() => message.ok_or(Ended::Dropped),
         }
     }
 

@@ -17,7 +17,6 @@ pub(super) fn of_join(error: &JoinError) -> Problem {
         JoinError::NoSuchRoom(_) => {
             ProblemKind::NotFound.because(format!("{NO_SUCH_ROOM}: {error}"))
         }
-        JoinError::Reserved(_) => ProblemKind::Conflict.because(error),
         JoinError::TooLong { .. } => ProblemKind::BadRequest.because(error),
     }
 }

@@ -8,7 +8,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use actix::{Actor, ActorContext, AsyncContext, StreamHandler};
+use actix::{Actor, ActorContext, AsyncContext, StreamHandler, WrapFuture};
 use actix_web_actors::ws::{self, CloseReason, ProtocolError, WebsocketContext};
 use hive_actors::livekit::proto::{Pong, signal_request, signal_response};
 use tokio::sync::mpsc::{self, error::TrySendError};
@@ -111,7 +111,15 @@ impl Session {
                 let Some(inbox) = &self.inbox else { return };
                 match inbox.try_send(message) {
                     Ok(()) => {}
-                    Err(TrySendError::Full(_)) => self.refuse(Verdict::Flood),
+                    Err(TrySendError::Full(message)) => {
+                        // Nothing more is read until there is room; who does not make any is found stuck.
+                        let inbox = inbox.clone();
+                        let put = async move {
+                            // An inbox that is closed meanwhile is found so by the next message.
+                            let _ = inbox.send(message).await;
+                        };
+                        ctx.wait(put.into_actor(self));
+                    }
                     Err(TrySendError::Closed(_)) => self.inbox = None,
                 }
             }

@@ -9,8 +9,8 @@ use futures_util::{FutureExt, Stream, StreamExt, future::LocalBoxFuture, stream}
 use hive_actors::livekit::{
     JoinRequest, ResumeError, ResumeRequest,
     proto::{
-        DisconnectReason, JoinResponse, ParticipantInfo, ParticipantUpdate, ReconnectResponse,
-        SessionDescription, signal_request, signal_response,
+        DisconnectReason, JoinResponse, ParticipantInfo, ParticipantPermission, ParticipantUpdate,
+        ReconnectResponse, SessionDescription, signal_request, signal_response,
     },
 };
 use parking_lot::{Condvar, Mutex};
@@ -69,7 +69,8 @@ impl SignalLog {
         ))
     }
 
-    /// `flood` never stops talking, `stuck` never does what it is asked for, others answer offers.
+    /// `flood` never stops talking, `stuck` never does what it is asked for, others answer offers
+    /// and tell of changes, after which nothing is permitted any more.
     pub(crate) fn connection(&self, room: &str) -> SignalConnection {
         let (to, mut queue) = mpsc::channel(16);
         let answers = stream::poll_fn(move |cx| queue.poll_recv(cx));
@@ -146,6 +147,21 @@ impl SignalClient for ScriptedClient {
                 };
                 if let Some(to) = self.to.lock().as_ref() {
                     let _ = to.try_send(signal_response::Message::Answer(answer));
+                }
+            }
+            if let signal_request::Message::UpdateMetadata(update) = &message {
+                let who = ParticipantInfo {
+                    sid: SID.to_owned(),
+                    name: update.name.clone(),
+                    attributes: update.attributes.clone(),
+                    permission: Some(ParticipantPermission::default()),
+                    ..ParticipantInfo::default()
+                };
+                let update = ParticipantUpdate {
+                    participants: vec![who],
+                };
+                if let Some(to) = self.to.lock().as_ref() {
+                    let _ = to.try_send(signal_response::Message::Update(update));
                 }
             }
             self.log.tell(Told::Handled(Box::new(message)));

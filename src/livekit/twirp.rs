@@ -4,12 +4,14 @@
 //! The wire format is Twirp's version 7 (<https://twitchtv.github.io/twirp/docs/spec_v7.html>). Which grant a
 //! method needs is LiveKit's (`pkg/service/roomservice.go`).
 
+mod answers;
 mod backend;
 mod encoding;
 mod error;
 mod grant;
 mod handler;
 mod methods;
+mod shape;
 #[cfg(test)]
 pub(crate) mod test_double;
 #[cfg(test)]

@@ -45,11 +45,12 @@ impl Verdict {
     }
 
     /// What the client is told, unless it knows. A client that broke the protocol would break it again,
-    /// so it is to stay away; one whose room is stuck is to come again.
+    /// so it is to stay away; one whose room is stuck is to come again, and so is one that asked for too
+    /// much at once, as an application may once do.
     pub(super) fn farewell(self) -> Option<LeaveRequest> {
         match self {
             Verdict::Left => None,
-            Verdict::Stuck => Some(leave(self.reason(), Action::Reconnect)),
+            Verdict::Stuck | Verdict::Flood => Some(leave(self.reason(), Action::Reconnect)),
             _ => Some(leave(self.reason(), Action::Disconnect)),
         }
     }

@@ -232,7 +232,7 @@ impl<'r> Session<'r> {
         self.last = Some(peer);
         match self.relay.try_send_to(data, route) {
             Ok(sent) => telemetry::relayed(Direction::ToPeer, sent),
-            Err(_) => telemetry::dropped(),
+            Err(_) => telemetry::dropped(1),
         }
     }
 

@@ -1,6 +1,11 @@
 //! Clients on TCP. TLS ends before: nginx's `stream` module, see docs/turn.md.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::{
     io::Interest,
@@ -13,6 +18,7 @@ use tokio::{
 use super::{
     framing::{self, MAX_FRAME},
     link::Link,
+    queue::FrameQueue,
     quota::Quota,
     reception::{Opening, Reaction, Reception},
     session,
@@ -20,11 +26,8 @@ use super::{
 };
 use crate::{auth::unix_seconds, http::client_network};
 
-/// Bytes that wait for a client that reads slowly: a second of video. More is dropped, for late media is
-/// worth less than none.
-const OUT: usize = 256 * 1024;
-/// What the kernel keeps on top of that.
-const KERNEL_OUT: usize = 128 * 1024;
+/// What the kernel may keep besides what is on its way, so that the queue decides what is too old.
+const UNSENT: u32 = 32 * 1024;
 /// Frames that a client may send before it has an allocation; it takes two.
 const MAX_STRANGE_FRAMES: usize = 32;
 /// Time in which a last answer has to be read.
@@ -101,17 +104,17 @@ async fn wait_for_opening(
 struct TcpLink {
     stream: TcpStream,
     received: Vec<u8>,
-    to_send: Vec<u8>,
+    to_send: FrameQueue,
 }
 
 impl TcpLink {
     fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
-        socket2::SockRef::from(&stream).set_send_buffer_size(KERNEL_OUT)?;
+        socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT)?;
         Ok(Self {
             stream,
             received: Vec::with_capacity(MAX_FRAME),
-            to_send: Vec::new(),
+            to_send: FrameQueue::default(),
         })
     }
 
@@ -142,13 +145,10 @@ impl TcpLink {
     }
 
     fn write(&mut self) -> io::Result<()> {
-        while !self.to_send.is_empty() {
-            match self.stream.try_write(&self.to_send) {
-                Ok(len) => drop(self.to_send.drain(..len)),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
-            }
-        }
+        let stream = &self.stream;
+        let write = |bytes: &[u8]| stream.try_write(bytes);
+        let dropped = self.to_send.write(Instant::now(), write)?;
+        telemetry::dropped(dropped);
         Ok(())
     }
 
@@ -182,12 +182,7 @@ impl Link for TcpLink {
     }
 
     fn send(&mut self, frame: &[u8]) {
-        let padding = framing::padding(frame);
-        if self.to_send.len() + frame.len() + padding.len() > OUT {
-            return telemetry::dropped();
-        }
-        self.to_send.extend_from_slice(frame);
-        self.to_send.extend_from_slice(padding);
+        telemetry::dropped(self.to_send.push(Instant::now(), frame));
         // A broken connection is noticed when it is read.
         let _ = self.write();
     }

@@ -38,8 +38,8 @@ pub(super) fn relayed(direction: Direction, bytes: usize) {
 }
 
 /// A frame was dropped because its way was full.
-pub(super) fn dropped() {
-    counter!("hive_turn_dropped_total").increment(1);
+pub(super) fn dropped(frames: u64) {
+    counter!("hive_turn_dropped_total").increment(frames);
 }
 
 /// Somebody asked for a peer that is not to be reached.

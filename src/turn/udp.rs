@@ -66,7 +66,7 @@ impl Listener {
         if let Some(queue) = self.clients.get(&client) {
             match queue.try_send(frame.to_vec()) {
                 Ok(()) => return,
-                Err(TrySendError::Full(_)) => return telemetry::dropped(),
+                Err(TrySendError::Full(_)) => return telemetry::dropped(1),
                 // The session has just ended; this may be the first frame of another.
                 Err(TrySendError::Closed(_)) => {}
             }
@@ -112,6 +112,6 @@ impl Link for UdpLink {
 
 fn send(socket: &UdpSocket, frame: &[u8], client: SocketAddr) {
     if socket.try_send_to(frame, client).is_err() {
-        telemetry::dropped();
+        telemetry::dropped(1);
     }
 }

@@ -52,6 +52,13 @@ test('what participants say of themselves reaches the others', { timeout: 120_00
     await untilIt('the changes', cecAsKnown, (it) => it.join() === 'Cec,of Python,14');
   });
 
+  await t.test('a language that is none is refused, and told so', async () => {
+    const listen = (tag) => ann.run((it) => window.room.localParticipant.setAttributes({ 'hive.listens': it }).then(() => 'taken', (error) => error.message), tag);
+    assert.match(await listen('Klingon'), /hive\.listens.*Klingon/);
+    assert.match(await listen('fr'), /nothing is interpreted into `fr`.*en-es/);
+    assert.equal(await listen('none'), 'taken');
+  });
+
   await t.test('one without canUpdateOwnMetadata is refused, and told so', async () => {
     const refused = await bob.run(() => window.room.localParticipant.setName('Robert').then(() => 'taken', (error) => error.message));
     assert.match(refused, /canUpdateOwnMetadata|permission|allowed/i);

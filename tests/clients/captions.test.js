@@ -83,6 +83,19 @@ test('LiveKit clients read captions and hear the interpreter', { timeout: 120_00
     await reader.happened('transcriptionReceived');
   });
 
+  await t.test('who publishes again at once is captioned and interpreted again', async () => {
+    await speaker.call('unpublish', { sid: track });
+    const again = await speaker.call('publish_wav', { name: 'voice', path: speech(directory) });
+    const ofTrack = (it) => isFinal(it) && it['lk.transcribed_track_id'] === again;
+    const more = await untilIt('a final caption of the new track', captions, (it) => it.some(ofTrack), 60_000);
+    const spoken = more.find(ofTrack);
+    assert.equal(spoken.identity, 'speaker');
+    assert.ok(!all.some((it) => it['lk.segment_id'] === spoken['lk.segment_id']), 'a segment of its own');
+    const before = all.filter((it) => it.identity === 'interpreter' && isFinal(it)).length;
+    const translated = (it) => it.filter((one) => one.identity === 'interpreter' && isFinal(one)).length > before;
+    await untilIt('a translation of it', captions, translated, 60_000);
+  });
+
   await t.test('a room that does not ask any more has no interpreter', async () => {
     const metadata = '{}';
     await service.call('room_service', { method: 'update_room_metadata', request: { room: ROOM, metadata } });

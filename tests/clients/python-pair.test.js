@@ -9,7 +9,7 @@ const SAID = { ann: { hertz: 440, rgb: [200, 40, 40] }, bob: { hertz: 1000, rgb:
 
 test('two Python clients hear, see and read each other', { timeout: 120_000 }, async (t) => {
   const { python } = await stage(t);
-  const [ann, bob] = await Promise.all([python(ROOM, 'ann', { single: false }), python(ROOM, 'bob', { single: true })]);
+  const [ann, bob] = await Promise.all([python(ROOM, 'ann', { single: false }), python(ROOM, 'bob', { single: true, claims: { name: 'Bob' } })]);
   const peers = { ann, bob };
   const sids = {};
   for (const [name, peer] of Object.entries(peers)) {
@@ -83,9 +83,9 @@ test('two Python clients hear, see and read each other', { timeout: 120_000 }, a
     });
   }
 
-  await t.test('one who leaves is gone for the other', async () => {
+  await t.test('one who leaves is gone for the other, who hears their name and the reason', async () => {
     await peers.bob.call('disconnect');
-    await peers.ann.happened('participant_disconnected', { identity: 'bob' });
+    await peers.ann.happened('participant_disconnected', { identity: 'bob', name: 'Bob', reason: 'CLIENT_INITIATED' });
     assert.deepEqual(await peers.ann.call('people'), {});
   });
 });

@@ -156,6 +156,15 @@ impl Server {
         Events::new(socket)
     }
 
+    /// The most memory that the process has had so far, in bytes.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("the process runs");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = peak.and_then(|peak| peak.trim().split(' ').next()?.parse::<u64>().ok());
+        kilobytes.expect("a number") * 1024
+    }
+
     /// Asks the process to end.
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();

@@ -160,6 +160,99 @@ impl Signal {
     }
 }
 
+/// The codecs of an offer of Chromium's to receive video, and what each says of itself.
+const VIDEO: [(u8, &str, &str); 18] = [
+    (96, "VP8/90000", ""),
+    (97, "rtx/90000", "apt=96"),
+    (
+        103,
+        "H264/90000",
+        "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42001f",
+    ),
+    (104, "rtx/90000", "apt=103"),
+    (
+        107,
+        "H264/90000",
+        "level-asymmetry-allowed=1;packetization-mode=0;profile-level-id=42001f",
+    ),
+    (108, "rtx/90000", "apt=107"),
+    (
+        109,
+        "H264/90000",
+        "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f",
+    ),
+    (114, "rtx/90000", "apt=109"),
+    (
+        115,
+        "H264/90000",
+        "level-asymmetry-allowed=1;packetization-mode=0;profile-level-id=42e01f",
+    ),
+    (116, "rtx/90000", "apt=115"),
+    (
+        39,
+        "H264/90000",
+        "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=4d001f",
+    ),
+    (40, "rtx/90000", "apt=39"),
+    (45, "AV1/90000", "level-idx=5;profile=0;tier=0"),
+    (46, "rtx/90000", "apt=45"),
+    (98, "VP9/90000", "profile-id=0"),
+    (99, "rtx/90000", "apt=98"),
+    (100, "VP9/90000", "profile-id=2"),
+    (101, "rtx/90000", "apt=100"),
+];
+
+/// An offer to receive so many videos, each section of which says as much as Chromium's do.
+pub(crate) fn watching(sections: usize) -> String {
+    let fingerprint = ["AB"; 32].join(":");
+    let payloads: Vec<String> = VIDEO.iter().map(|it| it.0.to_string()).collect();
+    let mut section = format!(
+        "m=video 9 UDP/TLS/RTP/SAVPF {}\r\nc=IN IP4 0.0.0.0\r\na=rtcp:9 IN IP4 0.0.0.0\r\n\
+         a=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\na=ice-options:trickle\r\n\
+         a=fingerprint:sha-256 {fingerprint}\r\na=setup:actpass\r\na=recvonly\r\na=rtcp-mux\r\n\
+         a=rtcp-rsize\r\n",
+        payloads.join(" ")
+    );
+    for (id, extension) in [
+        "urn:ietf:params:rtp-hdrext:toffset",
+        "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
+        "urn:3gpp:video-orientation",
+        "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
+        "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay",
+        "http://www.webrtc.org/experiments/rtp-hdrext/video-content-type",
+        "http://www.webrtc.org/experiments/rtp-hdrext/video-timing",
+        "http://www.webrtc.org/experiments/rtp-hdrext/color-space",
+        "urn:ietf:params:rtp-hdrext:sdes:mid",
+        "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
+        "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        section += &format!("a=extmap:{} {extension}\r\n", id + 1);
+    }
+    for (payload, codec, parameters) in VIDEO {
+        section += &format!("a=rtpmap:{payload} {codec}\r\n");
+        if !codec.starts_with("rtx") {
+            for feedback in ["goog-remb", "transport-cc", "ccm fir", "nack", "nack pli"] {
+                section += &format!("a=rtcp-fb:{payload} {feedback}\r\n");
+            }
+        }
+        if !parameters.is_empty() {
+            section += &format!("a=fmtp:{payload} {parameters}\r\n");
+        }
+    }
+    let mids: Vec<String> = (0..sections).map(|mid| mid.to_string()).collect();
+    let mut sdp = format!(
+        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE {}\r\n",
+        mids.join(" ")
+    );
+    for mid in mids {
+        sdp += &format!("{section}a=mid:{mid}\r\n");
+    }
+    sdp
+}
+
 /// An offer of so many sections in which the client receives audio.
 pub(crate) fn receiving(sections: usize) -> String {
     let mids: Vec<String> = (0..sections).map(|mid| mid.to_string()).collect();

@@ -17,7 +17,9 @@ async fn run(channel: Arc<Channel>) -> Result<(), StageError> {
         .encoder()
         .map_err(|error| StageError::Failed(error.to_string()))?;
     loop {
-        let next = channel.tick(&mut encoder, Instant::now());
-        tokio::time::sleep_until(next.into()).await;
+        match channel.tick(&mut encoder, Instant::now()) {
+            Some(next) => tokio::time::sleep_until(next.into()).await,
+            None => std::future::pending().await,
+        }
     }
 }

@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 use super::{ChannelInput, SpokenClause};
 use crate::events::schema::{EventBody, Speech, SpeechKind};
 use crate::events::{EventBus, unix_ms};
+use crate::pipeline::bell::Bell;
 use crate::settings::ChannelSettings;
 use crate::telemetry;
 
@@ -26,6 +27,10 @@ const TICK: Duration = Duration::from_millis(20);
 /// Frames made at once to catch up; what is missing beyond them is skipped on the clock, as a burst
 /// of old sound helps nobody.
 const MAX_CATCH_UP: u64 = 10;
+
+/// Frames of silence after the last sound of a voice, for the decoder to come to rest and for the FEC
+/// of the last sound to be sent.
+const AFTERGLOW: u32 = 10;
 
 /// Where a channel's Opus frames go.
 pub(crate) trait FrameSink: Send {
@@ -39,6 +44,8 @@ pub(crate) struct Channel {
     track: TrackId,
     bus: Arc<EventBus>,
     settings: ChannelSettings,
+    /// What wakes the channel, if it rests while the interpreter says nothing.
+    wake: Option<Bell>,
     sink: Mutex<Box<dyn FrameSink>>,
     mix: Mutex<Mix>,
 }
@@ -46,6 +53,10 @@ pub(crate) struct Channel {
 struct Mix {
     mixer: ChannelMixer,
     clock: Option<Clock>,
+    /// Frames to make before the channel rests.
+    awake: u32,
+    /// Whether it rested since the last frame.
+    rested: bool,
     speakers: BTreeMap<Arc<str>, SpeakerId>,
     /// Speakers who left and are forgotten once they have been interpreted to the end.
     leaving: BTreeSet<Arc<str>>,
@@ -83,6 +94,8 @@ impl Channel {
         let mix = Mix {
             mixer: ChannelMixer::new(config),
             clock: None,
+            awake: 0,
+            rested: false,
             speakers: BTreeMap::new(),
             leaving: BTreeSet::new(),
             next_speaker: 0,
@@ -94,9 +107,21 @@ impl Channel {
             track,
             bus,
             settings,
+            wake: None,
             sink: Mutex::new(sink),
             mix: Mutex::new(mix),
         }
+    }
+
+    /// The same channel, which carries no floor, and makes no frames while it has nothing to say.
+    pub(crate) fn resting(mut self, wake: Bell) -> Self {
+        self.wake = Some(wake);
+        self
+    }
+
+    /// Whether there is nothing to be said until the bell rings.
+    pub(crate) fn rests(&self) -> bool {
+        self.wake.is_some() && self.mix.lock().awake == 0
     }
 
     /// The language.
@@ -118,8 +143,9 @@ impl Channel {
         })
     }
 
-    /// Makes and sends every frame that is due at `now`. Gives when the next one is.
-    pub(crate) fn tick(&self, encoder: &mut Encoder, now: Instant) -> Instant {
+    /// Makes and sends every frame that is due at `now`. Gives when the next one is, unless the
+    /// channel rests.
+    pub(crate) fn tick(&self, encoder: &mut Encoder, now: Instant) -> Option<Instant> {
         let mut pcm = [0.0; FRAME];
         loop {
             let timestamp = match self.mix_frame(&mut pcm, now) {
@@ -141,8 +167,12 @@ impl Channel {
 
     /// Mixes the next frame if it is due and gives its timestamp, or when it will be. Only the mixing
     /// itself is done under the lock that the pipelines need.
-    fn mix_frame(&self, pcm: &mut [f32; FRAME], now: Instant) -> Result<u32, Instant> {
+    fn mix_frame(&self, pcm: &mut [f32; FRAME], now: Instant) -> Result<u32, Option<Instant>> {
         let mix = &mut *self.mix.lock();
+        if self.wake.is_some() && mix.awake == 0 {
+            mix.rested = true;
+            return Err(None);
+        }
         let clock = mix.clock.get_or_insert(Clock {
             start: now,
             wall: SystemTime::now(),
@@ -150,9 +180,16 @@ impl Channel {
         });
         let due =
             (now.saturating_duration_since(clock.start).as_millis() / TICK.as_millis()) as u64 + 1;
-        clock.frames = clock.frames.max(due.saturating_sub(MAX_CATCH_UP));
+        // What was not said while the channel rested is skipped, as what is missing for long is.
+        let catch_up = if std::mem::take(&mut mix.rested) {
+            1
+        } else {
+            MAX_CATCH_UP
+        };
+        clock.frames = clock.frames.max(due.saturating_sub(catch_up));
         if clock.frames >= due {
-            return Err(clock.start + Duration::from_millis(20 * clock.frames));
+            let next = clock.start + Duration::from_millis(20 * clock.frames);
+            return Err(Some(next));
         }
         let at = *clock;
         clock.frames += 1;
@@ -180,6 +217,9 @@ impl Channel {
             }
         }
         mix.forget_who_left();
+        if mix.speakers.values().all(|id| mix.mixer.backlog(*id) == 0) {
+            mix.awake = mix.awake.saturating_sub(1);
+        }
         Ok(at.timestamp())
     }
 
@@ -188,9 +228,26 @@ impl Channel {
         self.mix.lock().leaving.insert(speaker.clone());
     }
 
+    /// How long the interpreter will go on with what there is of the speaker.
+    pub(crate) fn backlog_of(&self, speaker: &Arc<str>) -> Duration {
+        let mix = self.mix.lock();
+        let samples = mix
+            .speakers
+            .get(speaker)
+            .map_or(0, |id| mix.mixer.backlog(*id));
+        Duration::from_secs_f64(samples as f64 / f64::from(RATE))
+    }
+
     #[cfg(test)]
     pub(crate) fn speakers(&self) -> usize {
         self.mix.lock().speakers.len()
+    }
+
+    fn wake(&self, mix: &mut Mix) {
+        if let Some(bell) = &self.wake {
+            mix.awake = AFTERGLOW;
+            bell.ring();
+        }
     }
 
     fn tell(&self, kind: SpeechKind, clause: &SpokenClause, clock: &Clock, offset: usize) {
@@ -246,6 +303,7 @@ impl ChannelInput for Channel {
         if let Err(error) = pushed.and(ended) {
             tracing::warn!(clause = %clause.clause, %error, "a part of a clause is not spoken");
         }
+        self.wake(mix);
     }
 
     fn cancel_stale(&self, speaker: &Arc<str>, before_ms: f64, waiting: &[SpokenClause]) {
@@ -256,6 +314,7 @@ impl ChannelInput for Channel {
                 mix.mixer.cancel_clause(id, *clause);
             }
         }
+        self.wake(mix);
         let Some(clock) = mix.clock else { return };
         let begun = |clause: &SpokenClause| mix.clauses.values().any(|k| k.clause == clause.clause);
         for clause in waiting.iter().filter(|clause| !begun(clause)) {
@@ -264,12 +323,7 @@ impl ChannelInput for Channel {
     }
 
     fn backlog(&self, speaker: &Arc<str>) -> Duration {
-        let mix = self.mix.lock();
-        let samples = mix
-            .speakers
-            .get(speaker)
-            .map_or(0, |id| mix.mixer.backlog(*id));
-        Duration::from_secs_f64(samples as f64 / f64::from(RATE))
+        self.backlog_of(speaker)
     }
 }
 

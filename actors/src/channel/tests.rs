@@ -69,11 +69,11 @@ fn a_late_tick_catches_up_on_the_same_clock_and_a_very_late_one_skips() {
     let mut encoder = fixture.channel.encoder().expect("an encoder");
     assert_eq!(
         fixture.channel.tick(&mut encoder, fixture.at(0)),
-        fixture.at(20)
+        Some(fixture.at(20))
     );
     assert_eq!(
         fixture.channel.tick(&mut encoder, fixture.at(59)),
-        fixture.at(60)
+        Some(fixture.at(60))
     );
     let timestamps: Vec<u32> = fixture.wire.0.lock().iter().map(|frame| frame.0).collect();
     assert_eq!(timestamps, [0, 960, 1920]);
@@ -81,7 +81,7 @@ fn a_late_tick_catches_up_on_the_same_clock_and_a_very_late_one_skips() {
     let mut encoder = fixture.channel.encoder().expect("an encoder");
     assert_eq!(
         fixture.channel.tick(&mut encoder, fixture.at(10_000)),
-        fixture.at(10_020)
+        Some(fixture.at(10_020))
     );
     let frames = fixture.wire.0.lock().clone();
     assert_eq!(frames.len(), 3 + 10);
@@ -159,4 +159,37 @@ fn a_speaker_who_left_is_interpreted_to_the_end_and_then_forgotten() {
     fixture.channel.tick(&mut encoder, fixture.at(40));
     assert_eq!(fixture.channel.backlog(&ann), Duration::ZERO);
     assert_eq!(fixture.channel.speakers(), 0);
+}
+
+#[test]
+fn a_voice_sends_nothing_until_it_has_something_to_say_and_then_goes_on_with_the_clock() {
+    let mut fixture = Fixture::new();
+    let (bell, _ears) = crate::pipeline::bell::Bell::new("voices");
+    fixture.channel = fixture.channel.resting(bell);
+    let mut encoder = fixture.channel.encoder().expect("an encoder");
+    let timestamps = |fixture: &Fixture| {
+        let frames = std::mem::take(&mut *fixture.wire.0.lock());
+        frames
+            .into_iter()
+            .map(|it| it.0 / 960)
+            .collect::<Vec<u32>>()
+    };
+    assert!(fixture.channel.rests());
+    fixture
+        .channel
+        .speak(&clause("ann-1.0", 0.0), &[0.5; 2 * 960], true);
+    fixture.channel.tick(&mut encoder, fixture.at(0));
+    let last = fixture.channel.tick(&mut encoder, fixture.at(1_000));
+    assert_eq!(last, None, "it rests after some silence");
+    let first = timestamps(&fixture);
+    assert!(first.len() >= 10 && first.len() < 20, "{first:?}");
+    assert_eq!(fixture.channel.tick(&mut encoder, fixture.at(2_000)), None);
+    assert_eq!(timestamps(&fixture), [] as [u32; 0]);
+
+    fixture
+        .channel
+        .speak(&clause("ann-2.0", 0.0), &[0.5; 960], true);
+    let next = fixture.channel.tick(&mut encoder, fixture.at(5_000));
+    assert_eq!(next, Some(fixture.at(5_020)));
+    assert_eq!(timestamps(&fixture), [250], "5 s after the first");
 }

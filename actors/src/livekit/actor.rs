@@ -93,13 +93,9 @@ fn tell_changes(room: &Room, member: &Member) {
             state.told.retain(|sid, told| {
                 let here = present.contains(sid);
                 if !here {
-                    participants.push(proto::ParticipantInfo {
-                        sid: sid.to_string(),
-                        identity: told.identity.clone(),
-                        state: participant_info::State::Disconnected.into(),
-                        version: told.version + 1,
-                        ..Default::default()
-                    });
+                    let version = told.version + 1;
+                    let departed = &room_state.departed;
+                    participants.push(departed.view(sid, &told.identity, version));
                 }
                 here
             });
@@ -116,5 +112,55 @@ fn tell_changes(room: &Room, member: &Member) {
         member.tell(signal_response::Message::RoomUpdate(proto::RoomUpdate {
             room: room_update,
         }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hive_media::{PeerId, RoomId};
+
+    use super::super::Topology;
+    use super::*;
+    use crate::room::Listening;
+
+    #[tokio::test]
+    async fn those_who_went_are_told_as_they_were_before_those_who_came() {
+        let room = Room::new("demo".into(), RoomId(1), 0, Instant::now());
+        let come = |who: &str, name: &str, peer| {
+            let mut state = room.state.lock();
+            let participant = state.participant(&who.into(), Some(name.to_owned()));
+            let listening = Listening { lang: None };
+            participant.listening.insert(PeerId(peer), listening);
+        };
+        let (identity, sid, peer) = ("eve".into(), "PA_eve".into(), PeerId(9));
+        let member = Member::new(identity, sid, Topology::Single, peer, peer, true);
+        let link = member.connect();
+        let told = async || loop {
+            tell_changes(&room, &member);
+            match member.next(link).await {
+                Some(signal_response::Message::Update(update)) => return update.participants,
+                Some(signal_response::Message::RoomUpdate(_)) => {}
+                other => panic!("{other:?}"),
+            }
+        };
+        come("bob", "Bob", 1);
+        assert_eq!(told().await.len(), 1);
+
+        {
+            let state = &mut *room.state.lock();
+            let bob = state.participants.remove("bob").expect("bob is here");
+            let reason = DisconnectReason::ParticipantRemoved;
+            state.departed.note(&bob.seen(&"bob".into()), reason);
+        }
+        come("ann", "Ann", 2);
+        let told = told().await;
+        let named: Vec<_> = told.iter().map(|who| (&*who.name, who.state())).collect();
+        let (gone, here) = (
+            participant_info::State::Disconnected,
+            participant_info::State::Active,
+        );
+        assert_eq!(named, [("Bob", gone), ("Ann", here)]);
+        let reason = told[0].disconnect_reason();
+        assert_eq!(reason, DisconnectReason::ParticipantRemoved);
     }
 }

@@ -6,16 +6,15 @@ use std::time::{Duration, Instant};
 use hive_media::PeerId;
 
 use super::client::{Client, Outbox};
-use super::interpreter::INTERPRETER;
-use super::language::RoomLanguages;
-use super::lifecycle::LifecycleKind;
+use super::language::{Languages, RoomLanguages};
+use super::lifecycle::{LifecycleKind, gone};
 use super::member::{Member, Told, leave};
 use super::proto::{self, DisconnectReason, leave_request, participant_info, signal_response};
 use super::roster::{Profile, now_ms};
 use super::{JoinError, JoinRequest, ResumeError, ResumeRequest, Topology, sid};
 use crate::events::schema::ParticipantsKind;
 use crate::hall::Hall;
-use crate::room::Room;
+use crate::room::{Participant, Room};
 use crate::service::{Service, SessionError, check_names};
 
 /// How long a participant whose signalling connection was cut may take to resume.
@@ -32,7 +31,9 @@ impl Service {
     pub async fn join(&self, request: JoinRequest) -> Result<(Client, Outbox), JoinError> {
         self.may_join(&request)?;
         let hall = &self.hall;
-        let room = hall.room(&request.room).await?;
+        let room = hall
+            .room_configured(&request.room, request.room_config.as_ref())
+            .await?;
         let identity: Arc<str> = request.identity.as_str().into();
         let publisher = PeerId(hall.number());
         let subscriber = match request.topology {
@@ -62,16 +63,25 @@ impl Service {
             );
         }
         let link = member.connect();
-        let (join, info, overtaken) = {
+        let (info, overtaken, seen) = {
             let mut state = room.state.lock();
             if state.closed {
                 return Err(SessionError::RoomRestarted.into());
             }
-            if let Some(config) = request.room_config.filter(|_| state.profile.version == 1) {
-                state.configure(&config);
-            }
+            // Somebody may have come since it was looked at first.
+            state.check_place(hall.settings.rooms.max_participants, &identity)?;
             let name = Some(request.name).filter(|name| !name.is_empty());
+            let state = &mut *state;
+            if let Some(former) = state.participants.get(&identity)
+                && !former.is_gone()
+            {
+                let reason = DisconnectReason::DuplicateIdentity;
+                state.departed.note(&former.seen(&identity), reason);
+            }
             let participant = state.participant(&identity, name);
+            // They were here by WHIP or WHEP: that stay is over, though its sessions go on in this one.
+            let seen = std::mem::take(&mut participant.announced)
+                .then(|| participant.seen(&identity).view());
             participant.profile = Profile {
                 sid: member.sid.clone(),
                 metadata: request.metadata,
@@ -83,28 +93,44 @@ impl Service {
                 client_protocol: request.client.client_protocol,
                 version: 1,
             };
+            participant.heed_attributes();
+            let attributes = &participant.profile.attributes;
+            if let Some(error) = Languages::refusal(attributes, &hall.engines) {
+                tracing::info!(
+                    room = %room.name, %identity, %error,
+                    "a client's token asks for languages in vain"
+                );
+            }
             let overtaken = participant.member.replace(member.clone());
-            participant.joined = true;
-            let info = participant.info(&identity);
-            (state.welcome(&room, &member), info, overtaken)
+            let new = !std::mem::replace(&mut participant.joined, true);
+            let info = new.then(|| participant.info(&identity));
+            // Before anybody can send the member away, who would have it forgotten.
+            hall.add_member(&room, &member);
+            // Nobody sees the member before, so nothing else comes first.
+            let join = state.welcome(&room, &member);
+            member.tell(signal_response::Message::Join(join));
+            (info, overtaken, seen)
         };
+        if let Some(seen) = seen {
+            let reason = DisconnectReason::DuplicateIdentity;
+            hall.happened_to(
+                &room,
+                LifecycleKind::ParticipantLeft,
+                gone(seen, reason),
+                None,
+            );
+        }
         // Two clients of one identity that came at the same moment: the later one stays.
         if let Some(overtaken) = overtaken {
             let reason = DisconnectReason::DuplicateIdentity;
             let message = leave(reason, leave_request::Action::Disconnect);
             hall.dismiss(&room, &overtaken, reason, Some(message));
         }
-        hall.add_member(&room, &member);
-        metrics::gauge!("hive_participants").increment(1.0);
         tracing::info!(room = %room.name, %identity, sdk = request.client.sdk, "a client joined");
-        member.tell(signal_response::Message::Join(join));
-        room.tell(ParticipantsKind::Joined, vec![info]);
-        hall.happened(
-            &room,
-            LifecycleKind::ParticipantJoined,
-            Some(&identity),
-            None,
-        );
+        if let Some(info) = info {
+            metrics::gauge!("hive_participants").increment(1.0);
+            room.tell(ParticipantsKind::Joined, vec![info]);
+        }
         room.roster_changed();
         let (client, outbox) = Client::new(hall.clone(), room, member, link);
         for track in request.add_tracks {
@@ -123,9 +149,6 @@ impl Service {
     pub fn may_join(&self, request: &JoinRequest) -> Result<(), JoinError> {
         let name = Some(request.name.as_str()).filter(|name| !name.is_empty());
         check_names(&request.room, &request.identity, name)?;
-        if request.identity == INTERPRETER {
-            return Err(JoinError::Reserved(INTERPRETER));
-        }
         check_lengths(&request.metadata, &request.attributes)?;
         match self.hall.room_named(&request.room) {
             Some(room) => Ok(self.check_place(&room, &request.identity.as_str().into())?),
@@ -149,24 +172,7 @@ impl Service {
             .member(&request.identity)
             .filter(|member| *member.sid == *request.participant_sid)
             .ok_or(ResumeError::UnknownParticipant)?;
-        let link = member.connect();
-        {
-            let mut state = member.state.lock();
-            // What was on the way when the connection was cut may be lost: everything is told again.
-            for told in state.told.values_mut() {
-                told.version = 0;
-            }
-            state.told_room = 0;
-            state.subscriptions.asked = false;
-            state.subscriptions.tried.1 = 0;
-        }
-        let last = member.state.lock().last_data;
-        member.tell(signal_response::Message::Reconnect(
-            proto::ReconnectResponse {
-                last_message_seq: last,
-                ..Default::default()
-            },
-        ));
+        let link = member.reconnect().ok_or(ResumeError::UnknownParticipant)?;
         tracing::info!(room = %room.name, identity = %member.identity, "a client resumed");
         let (client, outbox) = Client::new(self.hall.clone(), room, member.clone(), link);
         if let Some(sync) = request.sync_state {
@@ -184,18 +190,49 @@ impl Service {
 }
 
 impl crate::room::RoomState {
+    /// The participant whose connection a member is: none once it left, or another client of the identity
+    /// took its place.
+    pub(crate) fn stay(&self, member: &Arc<Member>) -> Option<&Participant> {
+        let participant = self.participants.get(&member.identity)?;
+        let current = participant.member.as_ref()?;
+        Arc::ptr_eq(current, member).then_some(participant)
+    }
+
+    /// As [`RoomState::stay`](Self::stay), to change it.
+    pub(crate) fn stay_mut(&mut self, member: &Arc<Member>) -> Option<&mut Participant> {
+        let participant = self.participants.get_mut(&member.identity)?;
+        let current = participant.member.as_ref()?;
+        Arc::ptr_eq(current, member).then_some(participant)
+    }
+
     /// The connection of an identity.
     pub(crate) fn member(&self, identity: &str) -> Option<Arc<Member>> {
         self.participants.get(identity)?.member.clone()
     }
 
-    /// Gives the room what a token or the room service say of it.
-    pub(crate) fn configure(&mut self, config: &proto::RoomConfiguration) {
+    /// Gives the room what a token or the room service say of it; what is zero or empty is not said. Gives
+    /// whether that changed anything.
+    pub(crate) fn configure(&mut self, config: &proto::RoomConfiguration) -> bool {
+        let before = self.profile.clone();
         let profile = &mut self.profile;
-        profile.empty_timeout = config.empty_timeout;
-        profile.departure_timeout = config.departure_timeout;
-        profile.max_participants = config.max_participants;
-        self.set_metadata(config.metadata.clone());
+        let seconds = |given: u32, now: Duration| match given {
+            0 => now,
+            given => Duration::from_secs(given.into()),
+        };
+        profile.empty_timeout = seconds(config.empty_timeout, profile.empty_timeout);
+        profile.departure_timeout = seconds(config.departure_timeout, profile.departure_timeout);
+        if config.max_participants > 0 {
+            profile.max_participants = config.max_participants;
+        }
+        if !config.metadata.is_empty() {
+            profile.metadata.clone_from(&config.metadata);
+        }
+        if *profile == before {
+            return false;
+        }
+        profile.version += 1;
+        self.asks = RoomLanguages::of(&self.profile.metadata);
+        true
     }
 
     /// Changes the room's metadata, and with it what the room asks of HIVE.
@@ -259,8 +296,10 @@ impl Hall {
             worker.close(peer);
         }
         self.remove_member(member);
-        let (left, unpublished, seen) = {
+        let own: Vec<PeerId> = member.peers().collect();
+        let ended = 'locked: {
             let mut state = room.state.lock();
+            let state = &mut *state;
             let Some(participant) = state.participants.get_mut(&member.identity) else {
                 return;
             };
@@ -269,13 +308,22 @@ impl Hall {
                 .as_ref()
                 .is_some_and(|current| Arc::ptr_eq(current, member));
             if !current {
-                return;
+                // Another client of the identity took over; it does not publish these.
+                let before = participant.publications.len();
+                participant
+                    .publications
+                    .retain(|_, it| !own.contains(&it.peer));
+                let gone = before - participant.publications.len();
+                participant.profile.version += u32::from(gone > 0);
+                break 'locked None;
             }
             participant.member = None;
-            participant.profile.state = participant_info::State::Disconnected;
-            let seen = participant.seen(&member.identity).view();
-            let own: Vec<PeerId> = member.peers().collect();
-            let (gone, kept) = std::mem::take(&mut participant.publications)
+            let last = participant.seen(&member.identity);
+            let seen = last.view();
+            if participant.is_gone() {
+                state.departed.note(&last, reason);
+            }
+            let (unpublished, kept) = std::mem::take(&mut participant.publications)
                 .into_iter()
                 .partition(|(_, it)| own.contains(&it.peer));
             participant.publications = kept;
@@ -283,20 +331,40 @@ impl Hall {
             if microphone.is_some_and(|microphone| own.contains(&microphone.peer)) {
                 participant.hung_up.get_or_insert_with(Instant::now);
             }
-            let left = participant.is_gone() && std::mem::take(&mut participant.joined);
+            let is_gone = participant.is_gone();
+            participant.profile.version += 1;
+            // Who has sessions of WHIP or WHEP as well is still here.
+            participant.profile.state = match is_gone {
+                true => participant_info::State::Disconnected,
+                false => participant_info::State::Active,
+            };
+            let announced = participant.announced;
+            participant.announced &= !is_gone;
+            let left = is_gone && std::mem::take(&mut participant.joined);
             let left = left.then(|| participant.info(&member.identity));
-            let gone: std::collections::BTreeMap<_, _> = gone;
-            (left, gone, seen)
+            let unpublished: std::collections::BTreeMap<_, _> = unpublished;
+            Some((left, unpublished, seen, is_gone, announced))
         };
-        for publication in unpublished.into_values() {
-            self.happened_to(
-                room,
-                LifecycleKind::TrackUnpublished,
-                Some(seen.clone()),
-                Some(publication.info),
-            );
+        let Some((left, unpublished, seen, is_gone, announced)) = ended else {
+            return room.roster_changed();
+        };
+        if announced {
+            for publication in unpublished.into_values() {
+                let (kind, track) = (LifecycleKind::TrackUnpublished, publication.info);
+                self.happened_to(room, kind, seen.clone(), Some(track));
+            }
         }
-        self.happened_to(room, LifecycleKind::ParticipantLeft, Some(seen), None);
+        match (is_gone, announced) {
+            (true, true) => {
+                let kind = LifecycleKind::ParticipantLeft;
+                self.happened_to(room, kind, gone(seen, reason), None);
+            }
+            (true, false) => {
+                let kind = LifecycleKind::ParticipantConnectionAborted;
+                self.happened_to(room, kind, gone(seen, reason), None);
+            }
+            (false, _) => self.announce(room, &member.identity),
+        }
         if let Some(info) = left {
             metrics::gauge!("hive_participants").decrement(1.0);
             room.tell(ParticipantsKind::Left, vec![info]);
@@ -330,6 +398,20 @@ fn check_lengths(
 pub(crate) fn attributes_len(attributes: &std::collections::HashMap<String, String>) -> usize {
     attributes
         .iter()
+        .map(|(name, value)| name.len() + value.len())
+        .sum()
+}
+
+/// Bytes of all names and values after `changes`, of which an empty value takes an attribute away.
+pub(crate) fn attributes_len_with(
+    attributes: &std::collections::HashMap<String, String>,
+    changes: &std::collections::HashMap<String, String>,
+) -> usize {
+    let kept = attributes
+        .iter()
+        .filter(|(name, _)| !changes.contains_key(*name));
+    let new = changes.iter().filter(|(_, value)| !value.is_empty());
+    kept.chain(new)
         .map(|(name, value)| name.len() + value.len())
         .sum()
 }

@@ -1,10 +1,11 @@
 //! A client's connection, as the front door holds it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Topology;
-use super::admission::{MAX_METADATA, attributes_len};
+use super::admission::{MAX_METADATA, attributes_len_with};
+use super::language::Languages;
 use super::member::{Member, leave};
 use super::proto::{
     self, DisconnectReason, leave_request, request_response, signal_request, signal_response,
@@ -12,6 +13,13 @@ use super::proto::{
 };
 use crate::hall::Hall;
 use crate::room::Room;
+use crate::service::check_name;
+
+/// The longest request that its answer repeats, in bytes.
+const MAX_REPEATED: usize = 2 * MAX_METADATA;
+
+/// The longest that a client may be told that it speaks, in seconds.
+const MAX_SIMULATED_SPEECH: i32 = 60;
 
 /// One signalling connection of a participant. Dropping it without [`Client::leave`] is a cut
 /// connection: the participant stays for a while and may resume.
@@ -54,10 +62,19 @@ impl Client {
         &self.member.sid
     }
 
+    /// Whether the client still speaks for its participant: it has not left, nobody took its place, and
+    /// it was not resumed over another connection.
+    pub(super) fn is_current(&self) -> bool {
+        self.member.is_current(self.link)
+    }
+
     /// Does what a client asks for. Answers go to the [`Outbox`]; a client that breaks the protocol
     /// gets a `Leave` there.
     pub async fn handle(&self, message: signal_request::Message) {
         use signal_request::Message;
+        if !self.is_current() {
+            return ignored("former");
+        }
         match message {
             Message::Offer(offer) => self.offered(offer).await,
             Message::Answer(answer) => self.answered(answer).await,
@@ -70,9 +87,7 @@ impl Client {
             Message::SyncState(state) => self.synchronise(state),
             Message::Leave(_) => self.leave(DisconnectReason::ClientInitiated),
             Message::UpdateMetadata(update) => self.update_own(update),
-            Message::UpdateAudioTrack(update) => self.update_track(&update.track_sid, |info| {
-                info.audio_features.clone_from(&update.features);
-            }),
+            Message::UpdateAudioTrack(update) => self.update_audio(update),
             Message::UpdateVideoTrack(update) => self.update_track(&update.track_sid, |info| {
                 info.width = update.width;
                 info.height = update.height;
@@ -110,6 +125,10 @@ impl Client {
 
     /// The client is gone for good, or has to go: its tracks are unpublished and everybody is told.
     pub fn leave(&self, reason: DisconnectReason) {
+        if !self.is_current() {
+            // The stay is over, or goes on over another connection.
+            return;
+        }
         let message = (reason != DisconnectReason::ClientInitiated)
             .then(|| leave(reason, leave_request::Action::Disconnect));
         self.hall.dismiss(&self.room, &self.member, reason, message);
@@ -136,6 +155,7 @@ impl Client {
         message: &str,
         request: Option<request_response::Request>,
     ) {
+        let request = request.filter(|request| request.encoded_len() <= MAX_REPEATED);
         self.member.tell(signal_response::Message::RequestResponse(
             proto::RequestResponse {
                 request_id,
@@ -148,27 +168,35 @@ impl Client {
 
     /// A participant changes their own name, metadata or attributes.
     fn update_own(&self, update: proto::UpdateParticipantMetadata) {
+        let mut changed = false;
         let refused = {
             let mut state = self.room.state.lock();
-            let Some(participant) = state.participants.get_mut(&self.member.identity) else {
+            let Some(participant) = state.stay_mut(&self.member) else {
                 return;
             };
             if !participant.profile.permission.can_update_metadata {
                 Some((
                     request_response::Reason::NotAllowed,
-                    "the token's grant lacks canUpdateOwnMetadata",
+                    "the token's grant lacks canUpdateOwnMetadata".to_owned(),
                 ))
             } else if update.metadata.len() > MAX_METADATA
-                || attributes_len(&update.attributes)
-                    + attributes_len(&participant.profile.attributes)
+                || attributes_len_with(&participant.profile.attributes, &update.attributes)
                     > MAX_METADATA
             {
                 Some((
                     request_response::Reason::LimitExceeded,
-                    "metadata and attributes hold 64 KiB at most",
+                    "metadata and attributes hold 64 KiB at most".to_owned(),
                 ))
+            } else if !update.name.is_empty() && check_name("name", &update.name).is_err() {
+                Some((
+                    request_response::Reason::InvalidRequest,
+                    "a name has at most 256 bytes and no control character".to_owned(),
+                ))
+            } else if let Some(error) = Languages::refusal(&update.attributes, &self.hall.engines) {
+                Some((request_response::Reason::InvalidRequest, error.to_string()))
             } else {
-                participant.update(&update.name, update.metadata.clone(), &update.attributes);
+                let metadata = update.metadata.clone();
+                changed = participant.update(&update.name, metadata, &update.attributes);
                 None
             }
         };
@@ -176,12 +204,14 @@ impl Client {
             Some((reason, message)) => self.refuse(
                 update.request_id,
                 reason,
-                message,
+                &message,
                 Some(request_response::Request::UpdateMetadata(update)),
             ),
             None => {
-                self.hall.fit_microphone(&self.room, &self.member.identity);
-                self.room.roster_changed();
+                if changed {
+                    self.hall.fit_microphone(&self.room, &self.member.identity);
+                    self.room.roster_changed();
+                }
                 // Clients of protocol 15 and later number their requests and wait for this.
                 if update.request_id != 0 {
                     self.respond(
@@ -209,8 +239,44 @@ impl Client {
                     Some(message),
                 );
             }
-            _ => {}
+            // The connection breaks: this participant is still here for the next one, …
+            Some(Scenario::Migration(true)) => {
+                self.member.disconnect(self.link, Instant::now());
+            }
+            // … and this one is not.
+            Some(Scenario::NodeFailure(true)) => {
+                let reason = DisconnectReason::SignalClose;
+                self.hall.dismiss(&self.room, &self.member, reason, None);
+            }
+            Some(Scenario::SpeakerUpdate(seconds)) => self.seem_to_speak(seconds),
+            _ => self.refuse(
+                0,
+                request_response::Reason::UnsupportedType,
+                "this server does not simulate that",
+                None,
+            ),
         }
+    }
+
+    /// Tells the client for some seconds that it speaks.
+    fn seem_to_speak(&self, seconds: i32) {
+        let speaker = |active: bool| {
+            signal_response::Message::SpeakersChanged(proto::SpeakersChanged {
+                speakers: vec![proto::SpeakerInfo {
+                    sid: self.member.sid.to_string(),
+                    level: if active { 0.9 } else { 0.0 },
+                    active,
+                }],
+            })
+        };
+        self.member.tell(speaker(true));
+        let (member, silent) = (self.member.clone(), speaker(false));
+        let time =
+            Duration::from_secs(seconds.clamp(0, MAX_SIMULATED_SPEECH).unsigned_abs().into());
+        actix::spawn(async move {
+            tokio::time::sleep(time).await;
+            member.tell(silent);
+        });
     }
 
     /// Has the subscriber's peer connection of a client with two of them restart ICE.

@@ -30,7 +30,13 @@ impl Interpreter {
             identity: INTERPRETER.into(),
             profile: Profile {
                 kind: participant_info::Kind::Agent,
-                attributes: [("hive.interpreter".to_owned(), "true".to_owned())].into(),
+                attributes: [
+                    ("hive.interpreter".to_owned(), "true".to_owned()),
+                    // It is not the agent that an application's user talks to, whose state LiveKit's
+                    // components wait for: they pass over those who publish for somebody else.
+                    ("lk.publish_on_behalf".to_owned(), INTERPRETER.to_owned()),
+                ]
+                .into(),
                 ..Profile::default()
             },
             publications: BTreeMap::new(),

@@ -72,9 +72,6 @@ pub enum JoinError {
         "the room {0} does not exist; create it with the room service first, or set rooms.auto_create"
     )]
     NoSuchRoom(String),
-    /// The server itself has the identity.
-    #[error("the identity `{0}` is the server's own; use another one")]
-    Reserved(&'static str),
     /// Its metadata, name or attributes are too long.
     #[error("{what} is longer than {max} bytes")]
     TooLong {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::broadcast;
 
-use super::proto;
+use super::proto::{self, DisconnectReason, participant_info};
 use super::roster::now_ms;
 use crate::hall::Hall;
 use crate::room::Room;
@@ -78,42 +78,79 @@ impl Lifecycles {
             receiver: self.0.subscribe(),
         }
     }
-}
 
-impl Hall {
-    /// Tells that something happened to a room or to somebody in it.
-    pub(crate) fn happened(
+    fn tell(
         &self,
-        room: &Room,
         kind: LifecycleKind,
-        identity: Option<&Arc<str>>,
-        track: Option<proto::TrackInfo>,
-    ) {
-        let participant = identity.and_then(|identity| {
-            let state = room.state.lock();
-            let who = state.participants.get(identity)?;
-            Some(who.seen(identity).view())
-        });
-        self.happened_to(room, kind, participant, track);
-    }
-
-    /// As [`Hall::happened`], to somebody as they were.
-    pub(crate) fn happened_to(
-        &self,
-        room: &Room,
-        kind: LifecycleKind,
+        room: proto::Room,
         participant: Option<proto::ParticipantInfo>,
         track: Option<proto::TrackInfo>,
     ) {
         let event = LifecycleEvent {
             kind,
-            room: room.state.lock().view(&room.name),
+            room,
             participant,
             track,
             created_at: now_ms() / 1000,
         };
         // Without a reader there is nobody to tell.
-        let _ = self.lifecycles.0.send(Arc::new(event));
+        let _ = self.0.send(Arc::new(event));
+    }
+}
+
+impl Hall {
+    /// Tells that something happened to a room.
+    pub(crate) fn happened(&self, room: &Room, kind: LifecycleKind) {
+        let view = room.state.lock().view(&room.name);
+        self.lifecycles.tell(kind, view, None, None);
+    }
+
+    /// Tells that something happened to somebody, as they were, and to one of their tracks.
+    pub(crate) fn happened_to(
+        &self,
+        room: &Room,
+        kind: LifecycleKind,
+        participant: proto::ParticipantInfo,
+        track: Option<proto::TrackInfo>,
+    ) {
+        let view = room.state.lock().view(&room.name);
+        self.lifecycles.tell(kind, view, Some(participant), track);
+    }
+
+    /// Tells that somebody is here, and what they publish already, unless it was told of this stay.
+    pub(crate) fn announce(&self, room: &Room, identity: &Arc<str>) {
+        let mut state = room.state.lock();
+        let Some(participant) = state.participants.get_mut(identity) else {
+            return;
+        };
+        if std::mem::replace(&mut participant.announced, true) {
+            return;
+        }
+        let who = participant.seen(identity).view();
+        // All under the lock, so that nobody's track comes before they do.
+        let view = state.view(&room.name);
+        let tracks = who.tracks.clone();
+        let joined = LifecycleKind::ParticipantJoined;
+        self.lifecycles
+            .tell(joined, view.clone(), Some(who.clone()), None);
+        for track in tracks {
+            let published = LifecycleKind::TrackPublished;
+            let (view, who) = (view.clone(), who.clone());
+            self.lifecycles
+                .tell(published, view, Some(who), Some(track));
+        }
+    }
+}
+
+/// What is told of somebody who has gone.
+pub(crate) fn gone(
+    seen: proto::ParticipantInfo,
+    reason: DisconnectReason,
+) -> proto::ParticipantInfo {
+    proto::ParticipantInfo {
+        state: participant_info::State::Disconnected.into(),
+        disconnect_reason: reason.into(),
+        ..seen
     }
 }
 

@@ -5,18 +5,27 @@
 
 pub(crate) mod actor;
 mod admission;
+mod announced;
+mod bounds;
+pub(crate) mod bucket;
 mod client;
 mod data;
+pub(crate) mod departed;
 pub(crate) mod interpreter;
 mod join;
 pub(crate) mod language;
 pub(crate) mod lifecycle;
+pub(crate) mod listeners;
 pub(crate) mod member;
+mod microphone;
 mod negotiation;
+pub(crate) mod permission;
 mod publish;
 mod quality;
+pub(crate) mod remembered;
 mod room_service;
 pub(crate) mod roster;
+mod selection;
 mod sid;
 mod speakers;
 mod subscribe;

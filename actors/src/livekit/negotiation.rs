@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Instant;
 
 use hive_media::sdp::offer::Offer;
 use hive_media::{MediaKind, Negotiated, Plan, Play, ServerChannel, TrackId};
 
 use super::Topology;
+use super::bucket::Rate;
 use super::client::{Client, ignored};
 use super::data::{LOSSY, RELIABLE};
 use super::member::{Member, leave};
@@ -27,9 +29,20 @@ static CHANNELS: [ServerChannel; 2] = [
     },
 ];
 
+/// Descriptions that a client may send in the long run, and at once. A room in which something changes all
+/// the time needs one each round trip; one more than these says nothing new.
+const DESCRIPTIONS: Rate = Rate {
+    per_second: 5,
+    burst: 20,
+};
+
 impl Client {
     /// A client offers: what it publishes, and with one peer connection, sections to receive in.
     pub(super) async fn offered(&self, described: proto::SessionDescription) {
+        self.await_turn().await;
+        if !self.is_current() {
+            return;
+        }
         let offer = match Offer::parse(&described.sdp) {
             Ok(offer) => offer,
             Err(error) => return self.fail("offer", &error),
@@ -56,6 +69,11 @@ impl Client {
         let negotiated = worker
             .negotiate(self.room.id, self.member.publisher, offer, plan)
             .await;
+        if self.member.is_over() {
+            // The peer may have been made after it was closed.
+            worker.close(self.member.publisher);
+            return;
+        }
         let negotiated = match negotiated {
             Ok(negotiated) => negotiated,
             Err(error) => return self.fail("offer", &error),
@@ -66,14 +84,17 @@ impl Client {
             subscriptions.sections = sections;
             subscriptions.asked = false;
         }
-        self.member.tell(signal_response::Message::Answer(
-            proto::SessionDescription {
-                r#type: "answer".to_owned(),
-                sdp: negotiated.sdp,
-                id: described.id,
-                mid_to_track_id: played.clone(),
-            },
-        ));
+        // A client that resumed meanwhile offers again, and waits for that answer.
+        if self.is_current() {
+            self.member.tell(signal_response::Message::Answer(
+                proto::SessionDescription {
+                    r#type: "answer".to_owned(),
+                    sdp: negotiated.sdp,
+                    id: described.id,
+                    mid_to_track_id: played,
+                },
+            ));
+        }
         self.published(&negotiated.published);
         if single {
             receiving_now(
@@ -90,6 +111,10 @@ impl Client {
 
     /// A client with two peer connections answers our offer.
     pub(super) async fn answered(&self, described: proto::SessionDescription) {
+        self.await_turn().await;
+        if !self.is_current() {
+            return;
+        }
         let current = {
             let state = self.member.state.lock();
             described.id == 0 || described.id == state.subscriptions.offer
@@ -118,8 +143,27 @@ impl Client {
         );
     }
 
+    /// Waits until the client may have another description looked at: each is much work here and for the
+    /// media worker. What it sends meanwhile waits as well.
+    async fn await_turn(&self) {
+        let owed = {
+            let now = Instant::now();
+            let bucket = &mut self.member.state.lock().descriptions;
+            let owed = bucket.owed(now, DESCRIPTIONS);
+            bucket.take(now, 1, DESCRIPTIONS);
+            owed
+        };
+        if !owed.is_zero() {
+            metrics::counter!("hive_signal_descriptions_delayed_total").increment(1);
+            tokio::time::sleep(owed).await;
+        }
+    }
+
     /// A description cannot be used: the client has to start anew.
     fn fail(&self, what: &str, error: &dyn std::fmt::Display) {
+        if !self.is_current() {
+            return;
+        }
         metrics::counter!("hive_signal_descriptions_refused_total").increment(1);
         tracing::info!(
             room = %self.room.name, identity = %self.member.identity, %error,
@@ -139,8 +183,15 @@ pub(super) async fn offer_subscriber(
     member: &Arc<Member>,
     restart: bool,
 ) {
+    let _turn = member.offering.lock().await;
+    // From here on an answer to the offer before is too late.
+    let id = {
+        let subscriptions = &mut member.state.lock().subscriptions;
+        subscriptions.asked = true;
+        subscriptions.offer += 1;
+        subscriptions.offer
+    };
     let wanted = super::subscribe::wanted(room, member);
-    member.state.lock().subscriptions.asked = true;
     let worker = hall.worker(room);
     let offered = worker
         .offer(
@@ -151,18 +202,20 @@ pub(super) async fn offer_subscriber(
             restart,
         )
         .await;
+    if member.is_over() {
+        // The peer may have been made after it was closed.
+        worker.close(member.subscriber);
+        return;
+    }
     let offered = match offered {
         Ok(offered) => offered,
         Err(error) => {
             tracing::warn!(identity = %member.identity, %error, "a subscriber could not be offered anything");
-            member.state.lock().subscriptions.asked = false;
+            let subscriptions = &mut member.state.lock().subscriptions;
+            subscriptions.asked = false;
+            subscriptions.offer -= 1;
             return;
         }
-    };
-    let id = {
-        let subscriptions = &mut member.state.lock().subscriptions;
-        subscriptions.offer += 1;
-        subscriptions.offer
     };
     let mid_to_track_id = sids(&offered, &wanted);
     receiving_now(hall, room, member, &offered.played, &wanted);

@@ -3,6 +3,7 @@
 use hive_media::{PeerId, Playing, TrackId};
 
 use super::proto::{self, StreamState, VideoQuality, participant_info, signal_response};
+use super::remembered::TrackSettings;
 use crate::hall::Hall;
 use crate::room::RoomState;
 
@@ -14,7 +15,7 @@ impl Hall {
         };
         {
             let mut state = room.state.lock();
-            let Some(participant) = state.participants.get_mut(&member.identity) else {
+            let Some(participant) = state.stay_mut(&member) else {
                 return;
             };
             if participant.profile.state == participant_info::State::Active {
@@ -23,6 +24,7 @@ impl Hall {
             participant.profile.state = participant_info::State::Active;
             participant.profile.version += 1;
         }
+        self.announce(&room, &member.identity);
         room.roster_changed();
     }
 
@@ -110,10 +112,7 @@ impl RoomState {
 
 /// How a track is sent to a subscriber with these settings: the smallest layer that fills the size
 /// asked for, or the one of the quality.
-pub(super) fn playing(
-    settings: &proto::UpdateTrackSettings,
-    layers: &[proto::VideoLayer],
-) -> Playing {
+pub(super) fn playing(settings: &TrackSettings, layers: &[proto::VideoLayer]) -> Playing {
     let highest = layers.len().saturating_sub(1) as u8;
     let layer = if settings.width > 0 && settings.height > 0 {
         // Portrait or landscape: the shorter side decides.
@@ -159,7 +158,7 @@ mod tests {
             ((720, 1280), 2),
             ((4000, 3000), 2),
         ] {
-            let settings = proto::UpdateTrackSettings {
+            let settings = TrackSettings {
                 width,
                 height,
                 ..Default::default()
@@ -176,7 +175,7 @@ mod tests {
     fn without_a_size_the_quality_decides() {
         let layers = [layer(0, 320, 180), layer(2, 1280, 720)];
         for (quality, expected) in [(0, 0), (1, 0), (2, 1)] {
-            let settings = proto::UpdateTrackSettings {
+            let settings = TrackSettings {
                 quality,
                 ..Default::default()
             };

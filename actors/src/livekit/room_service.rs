@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use super::Lifecycle;
-use super::admission::{MAX_METADATA, attributes_len};
+use super::admission::{MAX_METADATA, attributes_len_with};
 use super::data::{self, LOSSY, RELIABLE};
+use super::language::Languages;
 use super::member::{Member, leave};
 use super::proto::{
     self, DisconnectReason, data_packet, data_packet::Value, leave_request, signal_response,
 };
 use crate::room::Room;
-use crate::service::{Service, SessionError, check_names};
+use crate::service::{Service, SessionError, check_name, check_names};
 
 /// Why the room service did not do what it was asked for; each is one of Twirp's codes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +28,9 @@ pub enum RoomServiceError {
     /// `failed_precondition`
     #[error("{0}")]
     FailedPrecondition(String),
+    /// `unimplemented`
+    #[error("{0}")]
+    Unimplemented(&'static str),
     /// `unavailable`
     #[error("the server is shutting down")]
     Unavailable,
@@ -38,7 +42,7 @@ impl Service {
         self.hall.lifecycles.reader()
     }
 
-    /// Makes a room, or gives the one that there is.
+    /// Makes a room, or changes the one that there is; what is zero or empty stays as it is.
     ///
     /// # Errors
     /// See [`RoomServiceError`].
@@ -48,19 +52,26 @@ impl Service {
     ) -> Result<proto::Room, RoomServiceError> {
         check_names(&request.name, "server", None)?;
         check_metadata(&request.metadata)?;
-        let new = self.hall.room_named(&request.name).is_none();
-        let room = self.hall.room(&request.name).await?;
-        let mut state = room.state.lock();
-        if new {
-            state.configure(&proto::RoomConfiguration {
-                empty_timeout: request.empty_timeout,
-                departure_timeout: request.departure_timeout,
-                max_participants: request.max_participants,
-                metadata: request.metadata,
-                ..Default::default()
-            });
+        if request.egress.is_some() {
+            let what = "egress: this server records nothing; leave it out";
+            return Err(RoomServiceError::Unimplemented(what));
         }
-        Ok(state.view(&room.name))
+        let config = proto::RoomConfiguration {
+            empty_timeout: request.empty_timeout,
+            departure_timeout: request.departure_timeout,
+            max_participants: request.max_participants,
+            metadata: request.metadata,
+            ..Default::default()
+        };
+        let room = self
+            .hall
+            .room_configured(&request.name, Some(&config))
+            .await?;
+        let changed = room.state.lock().configure(&config);
+        if changed {
+            self.refit(&room);
+        }
+        Ok(room.state.lock().view(&room.name))
     }
 
     /// The rooms of these names, or all.
@@ -88,25 +99,22 @@ impl Service {
             let message = leave(reason, leave_request::Action::Disconnect);
             self.hall.dismiss(&room, &member, reason, Some(message));
         }
-        self.hall.end_all(&room);
-        self.hall.forget(&room);
+        self.hall.end_all(&room, reason);
+        // While nobody can make another room of this name.
         self.hall
-            .happened(&room, super::LifecycleKind::RoomFinished, None, None);
+            .happened(&room, super::LifecycleKind::RoomFinished);
+        self.hall.forget(&room);
         self.hall.take_down(&room);
         Ok(())
     }
 
-    /// Everybody in a room.
-    ///
-    /// # Errors
-    /// [`RoomServiceError::NotFound`].
-    pub fn list_participants(
-        &self,
-        room: &str,
-    ) -> Result<Vec<proto::ParticipantInfo>, RoomServiceError> {
-        let room = self.room(room)?;
-        let state = room.state.lock();
-        Ok(state.everybody().map(|who| who.view()).collect())
+    /// Everybody in a room; nobody is in one that does not exist.
+    pub fn list_participants(&self, room: &str) -> Vec<proto::ParticipantInfo> {
+        let room = self.hall.room_named(room);
+        room.map_or_else(Vec::new, |room| {
+            let state = room.state.lock();
+            state.everybody().map(|who| who.view()).collect()
+        })
     }
 
     /// Somebody in a room.
@@ -141,12 +149,12 @@ impl Service {
             return Err(no_participant(identity));
         }
         let member = room.state.lock().member(identity);
+        let reason = DisconnectReason::ParticipantRemoved;
         if let Some(member) = member {
-            let reason = DisconnectReason::ParticipantRemoved;
             let message = leave(reason, leave_request::Action::Disconnect);
             self.hall.dismiss(&room, &member, reason, Some(message));
         }
-        self.hall.end_of(&room, identity);
+        self.hall.end_of(&room, identity, reason);
         Ok(())
     }
 
@@ -159,6 +167,11 @@ impl Service {
         request: proto::MuteRoomTrackRequest,
     ) -> Result<proto::TrackInfo, RoomServiceError> {
         let room = self.room(&request.room)?;
+        if !request.muted && !self.hall.settings.rooms.remote_unmute {
+            return Err(RoomServiceError::FailedPrecondition(
+                "this server lets nobody be unmuted by others (rooms.remote_unmute)".to_owned(),
+            ));
+        }
         let (info, track, member) = {
             let mut state = room.state.lock();
             let participant = state
@@ -196,6 +209,12 @@ impl Service {
         request: proto::UpdateParticipantRequest,
     ) -> Result<proto::ParticipantInfo, RoomServiceError> {
         check_metadata(&request.metadata)?;
+        if !request.name.is_empty() {
+            check_name("name", &request.name)?;
+        }
+        if let Some(error) = Languages::refusal(&request.attributes, &self.hall.engines) {
+            return Err(RoomServiceError::InvalidArgument(error.to_string()));
+        }
         let room = self.room(&request.room)?;
         let identity: Arc<str> = request.identity.as_str().into();
         let (info, silenced) = {
@@ -203,15 +222,19 @@ impl Service {
             let participant = state
                 .present_mut(&identity)
                 .ok_or_else(|| no_participant(&identity))?;
-            let held = attributes_len(&participant.profile.attributes);
-            if held + attributes_len(&request.attributes) > MAX_METADATA {
+            let attributes = &participant.profile.attributes;
+            if attributes_len_with(attributes, &request.attributes) > MAX_METADATA {
                 return Err(too_long("what the attributes hold together"));
             }
             participant.update(&request.name, request.metadata, &request.attributes);
             if let Some(permission) = request.permission {
                 participant.profile.permission = permission;
+                participant.profile.version += 1;
             }
             let silenced = participant.no_longer_permitted();
+            if let Some(member) = &participant.member {
+                member.forget_announced(&participant.profile.permission);
+            }
             (participant.seen(&identity).view(), silenced)
         };
         for track in silenced {
@@ -232,14 +255,15 @@ impl Service {
     ) -> Result<(), RoomServiceError> {
         let room = self.room(&request.room)?;
         let member = self.member(&room, &request.identity)?;
-        self.hall.subscribe_to(
-            &room,
-            &member,
-            &request.track_sids,
-            &request.participant_tracks,
-            request.subscribe,
-        );
-        Ok(())
+        self.hall
+            .subscribe_to(
+                &room,
+                &member,
+                &request.track_sids,
+                &request.participant_tracks,
+                request.subscribe,
+            )
+            .map_err(|error| RoomServiceError::InvalidArgument(error.to_string()))
     }
 
     /// Sends a data packet into a room.
@@ -248,6 +272,11 @@ impl Service {
     /// See [`RoomServiceError`].
     pub async fn send_data(&self, request: proto::SendDataRequest) -> Result<(), RoomServiceError> {
         let room = self.room(&request.room)?;
+        if !matches!(request.nonce.len(), 0 | 16) {
+            let len = request.nonce.len();
+            let reason = format!("a nonce has 16 bytes or none, and not {len}");
+            return Err(RoomServiceError::InvalidArgument(reason));
+        }
         let label = match data_packet::Kind::try_from(request.kind) {
             Ok(data_packet::Kind::Reliable) => RELIABLE,
             Ok(data_packet::Kind::Lossy) => LOSSY,
@@ -256,17 +285,7 @@ impl Service {
                 return Err(RoomServiceError::InvalidArgument(reason));
             }
         };
-        #[allow(deprecated, reason = "older requests name recipients by sid")]
-        let user = proto::UserPacket {
-            payload: request.data,
-            topic: request.topic,
-            destination_sids: request.destination_sids,
-            destination_identities: request.destination_identities.clone(),
-            nonce: request.nonce,
-            ..Default::default()
-        };
-        let mut packet = data::packet("", "", Value::User(user));
-        packet.destination_identities = request.destination_identities;
+        let packet = packet_of(request);
         self.hall.deliver(&room, label, &packet, None);
         Ok(())
     }
@@ -282,17 +301,18 @@ impl Service {
     ) -> Result<proto::Room, RoomServiceError> {
         check_metadata(&metadata)?;
         let room = self.room(room)?;
-        let (view, identities) = {
-            let mut state = room.state.lock();
-            state.set_metadata(metadata);
-            let identities: Vec<Arc<str>> = state.participants.keys().cloned().collect();
-            (state.view(&room.name), identities)
-        };
+        room.state.lock().set_metadata(metadata);
+        self.refit(&room);
+        Ok(room.state.lock().view(&room.name))
+    }
+
+    /// Has everybody told what changed of a room, and interpreted as it asks for now.
+    fn refit(&self, room: &Arc<Room>) {
+        let identities: Vec<Arc<str>> = room.state.lock().participants.keys().cloned().collect();
         for identity in identities {
-            self.hall.fit_microphone(&room, &identity);
+            self.hall.fit_microphone(room, &identity);
         }
         room.roster_changed();
-        Ok(view)
     }
 
     fn room(&self, name: &str) -> Result<Arc<Room>, RoomServiceError> {
@@ -321,6 +341,26 @@ impl From<SessionError> for RoomServiceError {
     }
 }
 
+/// The packet that a request has sent.
+fn packet_of(request: proto::SendDataRequest) -> proto::DataPacket {
+    #[allow(deprecated, reason = "older requests name recipients by sid")]
+    let user = proto::UserPacket {
+        payload: request.data,
+        topic: request.topic,
+        destination_sids: request.destination_sids,
+        destination_identities: request.destination_identities.clone(),
+        nonce: request.nonce,
+        ..Default::default()
+    };
+    let mut packet = data::packet("", "", Value::User(user));
+    packet.destination_identities = request.destination_identities;
+    #[allow(deprecated, reason = "older clients read it")]
+    {
+        packet.kind = request.kind;
+    }
+    packet
+}
+
 fn no_participant(identity: &str) -> RoomServiceError {
     RoomServiceError::NotFound(format!("the participant {identity}"))
 }
@@ -334,4 +374,26 @@ fn check_metadata(metadata: &str) -> Result<(), RoomServiceError> {
         return Err(too_long("the metadata"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[allow(deprecated, reason = "older clients read these fields")]
+    fn a_packet_says_its_kind_and_all_recipients() {
+        let packet = packet_of(proto::SendDataRequest {
+            kind: data_packet::Kind::Lossy.into(),
+            destination_identities: vec!["ann".to_owned()],
+            destination_sids: vec!["PA_1".to_owned()],
+            ..Default::default()
+        });
+        assert_eq!(packet.kind(), data_packet::Kind::Lossy);
+        assert_eq!(packet.destination_identities, ["ann"]);
+        let Some(Value::User(user)) = packet.value else {
+            panic!("no user packet");
+        };
+        assert_eq!(user.destination_sids, ["PA_1"]);
+    }
 }

@@ -1,7 +1,8 @@
 //! Who is in a room and what they publish, as LiveKit's clients see it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use hive_media::{MediaKind, PeerId, TrackId};
 
@@ -9,6 +10,9 @@ use super::interpreter::Interpreter;
 use super::proto::{self, participant_info};
 use super::sid;
 use crate::room::RoomState;
+
+/// How often clients are told of how many are in the room (as often as by LiveKit).
+const COUNTS_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What others know of a participant besides their tracks.
 #[derive(Clone, Debug)]
@@ -38,18 +42,20 @@ pub(crate) struct Publication {
 }
 
 /// What is true of a room besides its participants.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct RoomProfile {
     pub(crate) sid: Arc<str>,
     pub(crate) metadata: String,
     /// Unix milliseconds.
     pub(crate) created_ms: i64,
-    /// Seconds until an empty room closes; 0 for the server's own setting.
-    pub(crate) empty_timeout: u32,
-    /// Seconds until a room closes after everybody left; 0 for the server's own setting.
-    pub(crate) departure_timeout: u32,
+    /// Time until a room closes to which nobody came.
+    pub(crate) empty_timeout: Duration,
+    /// Time until it closes after everybody left.
+    pub(crate) departure_timeout: Duration,
     /// 0 for the server's own limit.
     pub(crate) max_participants: u32,
+    /// How many are here and how many publish, as clients were told last of these alone, and when.
+    pub(crate) counted: ((u32, u32), Option<Instant>),
     /// Grows with every change.
     pub(crate) version: u32,
 }
@@ -80,12 +86,18 @@ impl Default for RoomProfile {
             sid: sid::room(),
             metadata: String::new(),
             created_ms: now_ms(),
-            empty_timeout: 0,
-            departure_timeout: 0,
+            empty_timeout: Duration::ZERO,
+            departure_timeout: Duration::ZERO,
             max_participants: 0,
+            counted: ((0, 0), None),
             version: 1,
         }
     }
+}
+
+/// Whole seconds, as the protocol has them.
+fn seconds(time: Duration) -> u32 {
+    time.as_secs_f64().ceil() as u32
 }
 
 /// Milliseconds of the Unix epoch.
@@ -122,25 +134,46 @@ impl RoomState {
     /// What a client is told of the room.
     pub(crate) fn view(&self, name: &str) -> proto::Room {
         let profile = &self.profile;
-        let count = |publishers: bool| {
-            let visible = self.present().filter(|(_, who)| {
-                !who.profile.permission.hidden && (!publishers || !who.publications.is_empty())
-            });
-            visible.count() as u32
-        };
+        let (num_participants, num_publishers) = self.counts();
         proto::Room {
             sid: profile.sid.to_string(),
             name: name.to_owned(),
-            empty_timeout: profile.empty_timeout,
-            departure_timeout: profile.departure_timeout,
+            empty_timeout: seconds(profile.empty_timeout),
+            departure_timeout: seconds(profile.departure_timeout),
             max_participants: profile.max_participants,
             creation_time: profile.created_ms / 1000,
             creation_time_ms: profile.created_ms,
             metadata: profile.metadata.clone(),
-            num_participants: count(false),
-            num_publishers: count(true),
+            num_participants,
+            num_publishers,
             ..Default::default()
         }
+    }
+
+    /// How many others may see, and how many of them publish.
+    fn counts(&self) -> (u32, u32) {
+        let mut counts = (0, 0);
+        for (_, who) in self.present() {
+            if !who.profile.permission.hidden {
+                counts.0 += 1;
+                counts.1 += u32::from(!who.publications.is_empty());
+            }
+        }
+        counts
+    }
+
+    /// Whether clients have to be told of the room again because people came, went or publish: now and
+    /// then, as each of them changes it.
+    pub(crate) fn recount(&mut self, now: Instant) -> bool {
+        let counts = self.counts();
+        let (told, at) = self.profile.counted;
+        let recent = at.is_some_and(|at| now.saturating_duration_since(at) < COUNTS_INTERVAL);
+        if counts == told || recent {
+            return false;
+        }
+        self.profile.counted = (counts, Some(now));
+        self.profile.version += 1;
+        true
     }
 
     /// Everybody who is here, the interpreter among them.
@@ -163,7 +196,14 @@ impl RoomState {
 
     /// The publication of a sid, and whose it is.
     pub(crate) fn publication(&self, sid: &str) -> Option<(Visible<'_>, &Publication)> {
-        self.publications().find(|(_, it)| it.info.sid == sid)
+        self.everybody()
+            .find_map(|who| Some((who, who.publications.get(sid)?)))
+    }
+
+    /// The sids of all published tracks.
+    pub(crate) fn track_sids(&self) -> HashSet<&str> {
+        let all = self.publications();
+        all.map(|(_, it)| it.info.sid.as_str()).collect()
     }
 
     /// The participant whose stay has this sid.
@@ -207,5 +247,34 @@ impl Visible<'_> {
             client_protocol: profile.client_protocol,
             ..Default::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::room::Listening;
+
+    #[test]
+    fn clients_are_told_how_many_are_here_now_and_then() {
+        let mut state = RoomState::default();
+        let start = Instant::now();
+        assert!(!state.recount(start), "nobody is here");
+        let come = |state: &mut RoomState, who: &str, peer| {
+            let participant = state.participant(&who.into(), None);
+            let listening = Listening { lang: None };
+            participant.listening.insert(PeerId(peer), listening);
+        };
+        come(&mut state, "ann", 1);
+        assert!(state.recount(start));
+        assert!(!state.recount(start + COUNTS_INTERVAL), "nothing changed");
+        come(&mut state, "bob", 2);
+        assert!(state.recount(start + COUNTS_INTERVAL));
+        come(&mut state, "eve", 3);
+        assert!(!state.recount(start + COUNTS_INTERVAL * 3 / 2), "too early");
+        let version = state.profile.version;
+        assert!(state.recount(start + COUNTS_INTERVAL * 2));
+        assert_eq!(state.profile.version, version + 1);
+        assert_eq!(state.view("demo").num_participants, 3);
     }
 }

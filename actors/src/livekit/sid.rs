@@ -23,6 +23,11 @@ pub(crate) fn track() -> Arc<str> {
     sid("TR_")
 }
 
+/// Of a text stream: no two of a room have the same, whoever began them.
+pub(crate) fn stream() -> String {
+    sid("ST_").to_string()
+}
+
 fn sid(prefix: &str) -> Arc<str> {
     let random = rand::rng().sample_iter(Alphanumeric).take(LENGTH);
     let random: String = random.map(char::from).collect();

@@ -27,6 +27,11 @@ impl Hall {
                 })
                 .collect();
             let now_at = Instant::now();
+            for (identity, _) in speakers {
+                if let Some(who) = state.participants.get_mut(identity) {
+                    who.spoke = Some(now_at);
+                }
+            }
             let same = now.len() == state.speaking.len()
                 && now.keys().all(|sid| state.speaking.contains_key(sid));
             // Who speaks is told at once, how loud now and then.
@@ -67,7 +72,7 @@ impl Hall {
     /// Tells the clients of a room how well everybody is connected, of whom that changed; who is new is told of
     /// everybody.
     pub(crate) fn tell_quality(&self, room: &Arc<Room>, stats: &HashMap<PeerId, &PeerStats>) {
-        let (updates, all, members) = {
+        let (all, changed, members) = {
             let mut state = room.state.lock();
             let now: HashMap<Arc<str>, ConnectionQuality> = state
                 .members()
@@ -83,35 +88,52 @@ impl Hall {
                 })
                 .collect();
             let before = std::mem::replace(&mut state.quality, now.clone());
-            let info =
-                |(sid, quality): (&Arc<str>, &ConnectionQuality)| proto::ConnectionQualityInfo {
-                    participant_sid: sid.to_string(),
-                    quality: (*quality).into(),
-                    score: score(*quality),
-                };
             let changed = now
                 .iter()
                 .filter(|(sid, quality)| before.get(*sid) != Some(quality));
-            let updates: Vec<_> = changed.map(info).collect();
-            let all: Vec<_> = now.iter().map(info).collect();
-            let is_new = |member: &Arc<Member>| {
-                now.contains_key(&member.sid) && !before.contains_key(&member.sid)
-            };
-            let members = state.members().cloned();
-            let members: Vec<_> = members.map(|it| (is_new(&it), it)).collect();
-            (updates, all, members)
+            let changed: Vec<_> = changed.map(quality_info).collect();
+            let all: Vec<_> = now.iter().map(quality_info).collect();
+            let members: Vec<_> = state.members().cloned().collect();
+            (all, changed, members)
+        };
+        for member in members {
+            member.tell_quality(&all, &changed);
+        }
+    }
+}
+
+impl Member {
+    /// Tells how well others are connected: a client that was told nothing yet of all, others of whom
+    /// it changed.
+    fn tell_quality(
+        &self,
+        all: &[proto::ConnectionQualityInfo],
+        changed: &[proto::ConnectionQualityInfo],
+    ) {
+        let updates = {
+            let mut state = self.state.lock();
+            if std::mem::replace(&mut state.told_quality, !all.is_empty()) {
+                changed
+            } else {
+                all
+            }
         };
         if updates.is_empty() {
             return;
         }
-        for (is_new, member) in members {
-            let updates = if is_new { &all } else { &updates };
-            member.tell(signal_response::Message::ConnectionQuality(
-                proto::ConnectionQualityUpdate {
-                    updates: updates.clone(),
-                },
-            ));
-        }
+        self.tell(signal_response::Message::ConnectionQuality(
+            proto::ConnectionQualityUpdate {
+                updates: updates.to_vec(),
+            },
+        ));
+    }
+}
+
+fn quality_info((sid, quality): (&Arc<str>, &ConnectionQuality)) -> proto::ConnectionQualityInfo {
+    proto::ConnectionQualityInfo {
+        participant_sid: sid.to_string(),
+        quality: (*quality).into(),
+        score: score(*quality),
     }
 }
 
@@ -152,5 +174,42 @@ fn score(quality: ConnectionQuality) -> f32 {
         ConnectionQuality::Poor => 2.0,
         ConnectionQuality::Good => 3.5,
         ConnectionQuality::Excellent => 4.8,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Topology;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_newcomer_is_told_how_all_are_connected_and_then_what_changes() {
+        let peer = PeerId(1);
+        let (identity, sid) = ("ann".into(), "PA_ann".into());
+        let member = Member::new(identity, sid, Topology::Single, peer, peer, true);
+        let link = member.connect();
+        let info = |sid: &str| quality_info((&sid.into(), &ConnectionQuality::Good));
+        let both = [info("PA_ann"), info("PA_bob")];
+        let told = async || match member.next(link).await {
+            Some(signal_response::Message::ConnectionQuality(told)) => told.updates,
+            other => panic!("{other:?}"),
+        };
+        member.tell_quality(&[], &[]);
+        member.tell_quality(&both, &[]);
+        assert_eq!(told().await, both);
+        member.tell_quality(&both, &both[1..]);
+        assert_eq!(told().await, both[1..]);
+
+        let link = member.reconnect().expect("the member is here");
+        member.tell_quality(&both, &[]);
+        let first = member.next(link).await;
+        assert!(matches!(
+            first,
+            Some(signal_response::Message::Reconnect(_))
+        ));
+        assert!(matches!(
+            member.next(link).await,
+            Some(signal_response::Message::ConnectionQuality(told)) if told.updates == both
+        ));
     }
 }

@@ -1,6 +1,7 @@
 //! Subscriptions: what a client is to receive.
 
-use std::collections::{BTreeMap, HashMap};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use hive_media::{MediaKind, TrackId};
@@ -8,24 +9,23 @@ use hive_models::Lang;
 
 use super::Topology;
 use super::client::Client;
-use super::language;
+use super::listeners::{may_receive, suits};
 use super::member::Member;
 use super::negotiation::{offer_subscriber, sections_short};
-use super::proto::{self, signal_response};
+use super::permission::Allowed;
+use super::proto::{self, request_response, signal_response};
+use super::remembered::{MAX_REMEMBERED, TooManyTracks, TrackSettings};
 use super::roster::{Publication, Visible};
+use super::selection::{Reason, select};
 use crate::hall::Hall;
-use crate::room::{Room, RoomState};
-
-/// Tracks that one client receives at most; a description holds
-/// [128 sections](hive_media::sdp::offer::MAX_SECTIONS), of which some are its own.
-const MAX_SUBSCRIPTIONS: usize = 100;
+use crate::room::{Participant, Room, RoomState};
 
 /// Negotiations for one and the same set of tracks. It may take three: one in which sections that
 /// become free rest, one that uses them, and one that was overtaken by a change.
 const MAX_TRIES: u8 = 5;
 
-/// Tracks whose wishes and settings are remembered for a client.
-const MAX_REMEMBERED: usize = 2048;
+/// Tracks that are not there for which one message is answered, one by one.
+const MAX_UNKNOWN: usize = 256;
 
 /// A track that a client is to receive.
 #[derive(Clone, Debug)]
@@ -38,113 +38,145 @@ pub(super) struct Wanted {
     pub(super) participant: Arc<str>,
 }
 
-/// What a client is to receive, and what it would if the publishers let it: the participant of each
-/// track.
-fn wanted_and_denied(room: &Room, member: &Member) -> (Vec<Wanted>, BTreeMap<Arc<str>, Arc<str>>) {
+/// What a client is to receive.
+#[derive(Default)]
+struct Share {
+    wanted: Vec<Wanted>,
+    /// What it would receive if the publishers let it: the participant of each track.
+    denied: BTreeMap<Arc<str>, Arc<str>>,
+    /// What it asked for and does not receive, as it receives enough already.
+    left_out: Vec<Arc<str>>,
+}
+
+fn share(room: &Room, member: &Member) -> Share {
     let room = room.state.lock();
     let mut denied = BTreeMap::new();
     let own = room.participants.get(&member.identity);
     let Some(own) = own.filter(|own| own.profile.permission.can_subscribe) else {
-        return (Vec::new(), denied);
+        return Share::default();
     };
     let rule = Rule {
         room: &room,
         member,
-        listens: language::listens(&own.profile.attributes),
-        speaks: language::speaks(&own.profile.attributes),
+        own,
     };
-    let wishes = member.state.lock().subscriptions.wishes.clone();
     let mut wanted = Vec::new();
     for (who, it) in room.publications() {
         let sid = who.publications.get_key_value(it.info.sid.as_str());
         let Some((sid, _)) = sid.filter(|_| who.profile.sid != member.sid) else {
             continue;
         };
-        if !rule.wants(who, it, &wishes) {
+        let wish = {
+            let state = member.state.lock();
+            state.subscriptions.wishes.get(&it.info.sid).copied()
+        };
+        if !rule.wants(who, it, wish) {
             continue;
         }
         let participant = who.profile.sid.clone();
         if rule.permitted(who, it) {
-            wanted.push(Wanted {
+            let reason = rule.reason(who, it, wish.is_some());
+            let track = Wanted {
                 track: it.track,
                 kind: it.kind,
                 sid: sid.clone(),
                 participant,
-            });
+            };
+            wanted.push((reason, track));
         } else {
             denied.insert(sid.clone(), participant);
         }
     }
-    // What came first is kept when there is more than fits.
-    wanted.sort_by_key(|it| it.track);
-    wanted.truncate(MAX_SUBSCRIPTIONS);
-    (wanted, denied)
+    let (wanted, left_out) = select(wanted);
+    Share {
+        wanted,
+        denied,
+        left_out,
+    }
 }
 
 /// What a client is to receive.
 pub(super) fn wanted(room: &Room, member: &Member) -> Vec<Wanted> {
-    wanted_and_denied(room, member).0
+    share(room, member).wanted
 }
 
 /// Decides what one client receives.
 struct Rule<'a> {
     room: &'a RoomState,
     member: &'a Member,
-    listens: Option<std::collections::BTreeSet<Lang>>,
-    speaks: Option<Lang>,
+    own: &'a Participant,
 }
 
 impl Rule<'_> {
     /// Whether the client wants the track, whoever lets it have it.
-    fn wants(&self, who: Visible<'_>, it: &Publication, wishes: &HashMap<String, bool>) -> bool {
+    fn wants(&self, who: Visible<'_>, it: &Publication, wish: Option<bool>) -> bool {
         if who.profile.permission.hidden {
             return false;
         }
-        match wishes.get(&it.info.sid) {
-            Some(wish) => *wish,
-            None => self.member.auto_subscribe && self.suits(it),
+        wish.unwrap_or_else(|| self.member.auto_subscribe && self.suits(it))
+    }
+
+    /// Why the client receives the track.
+    fn reason(&self, who: Visible<'_>, it: &Publication, asked: bool) -> Reason {
+        if asked {
+            Reason::Asked
+        } else if it.kind == MediaKind::Video {
+            Reason::Picture
+        } else if self.voice(it).is_some() {
+            Reason::Voice
+        } else {
+            let publisher = self.room.participants.get(who.identity);
+            Reason::Heard(Reverse(publisher.and_then(|who| who.spoke)))
         }
     }
 
-    /// Whether the publisher lets the client have the track.
+    /// Whether the publisher lets the client have the track. What the interpreter makes of somebody's
+    /// words is as much theirs.
     fn permitted(&self, who: Visible<'_>, it: &Publication) -> bool {
+        if let Some((_, speaker)) = self.voice(it) {
+            let speaker = self.room.participants.get(speaker);
+            let mut microphones = speaker.into_iter().flat_map(Participant::microphones);
+            return microphones
+                .all(|of| may_receive(self.own, self.member, of.owner.as_ref(), &of.sid));
+        }
         let publisher = self.room.participants.get(who.identity);
-        let Some(publisher) = publisher.and_then(|who| who.member.as_ref()) else {
-            return true;
-        };
-        publisher.allows(self.member, &it.info.sid)
+        let owner = publisher.and_then(|who| who.member.as_ref());
+        may_receive(self.own, self.member, owner, &it.info.sid)
     }
 
     /// Of the interpreter's voices only those in a language that the client listens to, and not its
     /// own; a client that says nothing of languages gets what there is.
     fn suits(&self, it: &Publication) -> bool {
-        let interpreter = self.room.interpreter.as_ref();
-        let Some((lang, speaker)) = interpreter.and_then(|who| who.voice(&it.info.sid)) else {
-            return true;
-        };
-        let own = *speaker == self.member.identity;
-        match (&self.listens, self.speaks) {
-            (Some(listens), _) => listens.contains(&lang) && !own,
-            (None, Some(_)) => false,
-            (None, None) => !own,
-        }
+        let voice = self.voice(it);
+        voice.is_none_or(|(lang, speaker)| suits(self.own, &self.member.identity, lang, speaker))
+    }
+
+    /// Of a track of the interpreter's, the language and whose words it says.
+    fn voice(&self, it: &Publication) -> Option<(Lang, &Arc<str>)> {
+        self.room.interpreter.as_ref()?.voice(&it.info.sid)
     }
 }
 
 impl Member {
-    /// Whether the member lets another have one of its tracks.
-    fn allows(&self, other: &Member, track: &str) -> bool {
-        let state = self.state.lock();
-        let Some(allows) = &state.allows else {
-            return true;
+    /// Tells the client what it asks for in vain, once, as it receives as much as it may.
+    fn tell_left_out(&self, left_out: Vec<Arc<str>>) {
+        let new: Vec<Arc<str>> = {
+            let before = &mut self.state.lock().subscriptions.left_out;
+            let new = left_out.iter().filter(|sid| !before.contains(*sid));
+            let new = new.cloned().collect();
+            *before = left_out;
+            new
         };
-        allows.all_participants
-            || allows.track_permissions.iter().any(|permission| {
-                let theirs = permission.participant_sid == *other.sid
-                    || permission.participant_identity == *other.identity;
-                theirs
-                    && (permission.all_tracks || permission.track_sids.iter().any(|it| it == track))
-            })
+        for sid in new {
+            metrics::counter!("hive_signal_requests_refused_total", "reason" => "LIMIT_EXCEEDED")
+                .increment(1);
+            self.tell(signal_response::Message::SubscriptionResponse(
+                proto::SubscriptionResponse {
+                    track_sid: sid.to_string(),
+                    err: proto::SubscriptionError::SeUnknown.into(),
+                },
+            ));
+        }
     }
 
     /// Tells the client what it wants and is denied, and what it is not denied any more.
@@ -179,30 +211,38 @@ impl Client {
 
     /// A client asks to be subscribed to tracks, or not.
     pub(super) fn subscribe(&self, update: &proto::UpdateSubscription) {
-        self.hall.subscribe_to(
+        let done = self.hall.subscribe_to(
             &self.room,
             &self.member,
             &update.track_sids,
             &update.participant_tracks,
             update.subscribe,
         );
+        if let Err(error) = done {
+            self.refuse_long(&error);
+        }
     }
 
     /// How a client wants to receive tracks.
-    pub(super) fn set_track(&self, settings: proto::UpdateTrackSettings) {
+    pub(super) fn set_track(&self, mut settings: proto::UpdateTrackSettings) {
+        let sids = std::mem::take(&mut settings.track_sids);
+        if sids.len() > MAX_REMEMBERED {
+            return self.refuse_long(&TooManyTracks);
+        }
+        let sids: HashSet<&str> = sids.iter().map(String::as_str).collect();
         let negotiated: Vec<(TrackId, Arc<str>)> = {
+            let named: Vec<&str> = sids.iter().copied().collect();
+            let room = self.room.state.lock();
             let subscriptions = &mut self.member.state.lock().subscriptions;
-            for sid in settings.track_sids.iter().take(MAX_REMEMBERED) {
-                if subscriptions.settings.len() < MAX_REMEMBERED
-                    || subscriptions.settings.contains_key(sid)
-                {
-                    subscriptions.settings.insert(sid.clone(), settings.clone());
-                }
-            }
+            let settings = TrackSettings::from(&settings);
+            let there = || room.track_sids();
+            subscriptions
+                .settings
+                .change(&named, there, |it| *it = settings);
             subscriptions
                 .negotiated
                 .iter()
-                .filter(|(_, sid)| settings.track_sids.iter().any(|it| **it == ***sid))
+                .filter(|(_, sid)| sids.contains(&***sid))
                 .map(|(track, sid)| (*track, sid.clone()))
                 .collect()
         };
@@ -214,11 +254,13 @@ impl Client {
 
     /// Who may subscribe to the client's tracks.
     pub(super) fn permit(&self, permission: proto::SubscriptionPermission) {
-        if permission.track_permissions.len() > MAX_REMEMBERED {
-            return;
+        match Allowed::new(permission) {
+            Ok(allowed) => {
+                self.member.state.lock().allows = Some(allowed);
+                self.room.roster_changed();
+            }
+            Err(error) => self.refuse_long(&error),
         }
-        self.member.state.lock().allows = Some(permission);
-        self.room.roster_changed();
     }
 
     /// After a cut, a client tells what it still has.
@@ -226,16 +268,31 @@ impl Client {
         if let Some(subscription) = &sync.subscription {
             self.subscribe(subscription);
         }
-        let mut state = self.member.state.lock();
-        for sid in sync.track_sids_disabled.into_iter().take(MAX_REMEMBERED) {
-            let settings = state.subscriptions.settings.entry(sid).or_default();
-            settings.disabled = true;
+        let disabled = sync.track_sids_disabled;
+        if disabled.len() > MAX_REMEMBERED {
+            return self.refuse_long(&TooManyTracks);
         }
+        let disabled: Vec<&str> = disabled.iter().map(String::as_str).collect();
+        let room = self.room.state.lock();
+        let subscriptions = &mut self.member.state.lock().subscriptions;
+        let there = || room.track_sids();
+        subscriptions
+            .settings
+            .change(&disabled, there, |it| it.disabled = true);
+    }
+
+    /// Refuses a message that names too much. It has no number, so the answer does not say which.
+    fn refuse_long(&self, error: &dyn std::fmt::Display) {
+        let reason = request_response::Reason::LimitExceeded;
+        self.refuse(0, reason, &error.to_string(), None);
     }
 }
 
 impl Hall {
     /// Notes that a member wants to be subscribed to tracks, or not.
+    ///
+    /// # Errors
+    /// [`TooManyTracks`]; nothing is noted then.
     pub(crate) fn subscribe_to(
         &self,
         room: &Arc<Room>,
@@ -243,38 +300,43 @@ impl Hall {
         tracks: &[String],
         of_participants: &[proto::ParticipantTracks],
         subscribe: bool,
-    ) {
+    ) -> Result<(), TooManyTracks> {
         let nested = of_participants.iter().flat_map(|it| &it.track_sids);
-        let mut unknown = Vec::new();
+        let named = tracks.iter().chain(nested).map(String::as_str);
+        let named: Vec<&str> = named.take(MAX_REMEMBERED + 1).collect();
+        if named.len() > MAX_REMEMBERED {
+            return Err(TooManyTracks);
+        }
+        let mut unknown: HashSet<&str> = HashSet::new();
         {
-            let known = room.state.lock();
-            let mut state = member.state.lock();
-            for sid in tracks.iter().chain(nested).take(MAX_REMEMBERED) {
-                let exists = known.publication(sid).is_some();
-                if subscribe && !exists {
-                    unknown.push(sid.clone());
-                }
-                let wishes = &mut state.subscriptions.wishes;
-                if wishes.len() >= MAX_REMEMBERED {
-                    // Tracks that are gone are not wished for any more.
-                    wishes.retain(|sid, _| known.publication(sid).is_some());
-                }
-                if wishes.len() < MAX_REMEMBERED {
-                    wishes.insert(sid.clone(), subscribe);
+            let room = room.state.lock();
+            if subscribe {
+                // All at once: a look for each through a large room's tracks would hold it up.
+                unknown.extend(&named);
+                for (_, it) in room.publications() {
+                    unknown.remove(it.info.sid.as_str());
                 }
             }
+            let subscriptions = &mut member.state.lock().subscriptions;
+            let there = || room.track_sids();
+            subscriptions
+                .wishes
+                .change(&named, there, |wish| *wish = subscribe);
         }
-        for track_sid in unknown {
-            metrics::counter!("hive_signal_requests_refused_total", "reason" => "NOT_FOUND")
-                .increment(1);
+        metrics::counter!("hive_signal_requests_refused_total", "reason" => "NOT_FOUND")
+            .increment(unknown.len() as u64);
+        for track_sid in unknown.into_iter().take(MAX_UNKNOWN) {
             member.tell(signal_response::Message::SubscriptionResponse(
                 proto::SubscriptionResponse {
-                    track_sid,
+                    track_sid: track_sid.to_owned(),
                     err: proto::SubscriptionError::SeTrackNotfound.into(),
                 },
             ));
         }
         member.changed();
+        // What nobody takes any more is not made.
+        room.changed();
+        Ok(())
     }
 
     /// Has the media worker send a track as its subscriber wants it.
@@ -285,7 +347,7 @@ impl Hall {
         track: TrackId,
         sid: &str,
     ) {
-        let settings = member.state.lock().subscriptions.settings.get(sid).cloned();
+        let settings = member.state.lock().subscriptions.settings.get(sid).copied();
         let Some(settings) = settings else { return };
         let layers = room.state.lock().layers(sid);
         self.worker(room).set_playing(
@@ -301,8 +363,13 @@ impl Hall {
         room: &Arc<Room>,
         member: &Arc<Member>,
     ) {
-        let (wanted, denied) = wanted_and_denied(room, member);
+        let Share {
+            wanted,
+            denied,
+            left_out,
+        } = share(room, member);
         member.tell_denied(denied);
+        member.tell_left_out(left_out);
         let (short, gone) = {
             let subscriptions = &mut member.state.lock().subscriptions;
             let same = subscriptions.negotiated.len() == wanted.len()

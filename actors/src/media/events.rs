@@ -1,6 +1,7 @@
 //! What media workers tell, brought to the rooms it concerns.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::StreamExt;
 use hive_media::{CloseReason, MediaEvent, PeerId, RoomId};
@@ -44,7 +45,7 @@ async fn run(hall: Arc<Hall>, inbox: Inbox<Notice>, child: ChildContext) -> Resu
                 peer,
                 label,
                 payload,
-            } => hall.relay(peer, &label, &payload),
+            } => hall.relay(peer, &label, &payload, Instant::now()),
             MediaEvent::StreamPaused {
                 peer,
                 track,

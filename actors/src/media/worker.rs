@@ -1,6 +1,6 @@
 //! A media worker's figures.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ pub(crate) fn worker_spec(hall: Arc<Hall>, index: usize) -> ChildSpec {
 
 async fn run(hall: Arc<Hall>, index: usize) -> Result<(), StageError> {
     let mut missing: BTreeMap<PeerId, u32> = BTreeMap::new();
+    let mut negotiated: HashSet<PeerId> = HashSet::new();
     let mut lost: BTreeMap<PeerId, (i64, i64)> = BTreeMap::new();
     let name = index.to_string();
     loop {
@@ -69,14 +70,16 @@ async fn run(hall: Arc<Hall>, index: usize) -> Result<(), StageError> {
         for room in hall.rooms().iter().filter(|room| room.worker == index) {
             hall.tell_quality(room, &by_peer);
         }
-        let here = |peer: &PeerId| stats.peers.iter().any(|known| known.peer == *peer);
+        let here = |peer: &PeerId| by_peer.contains_key(peer);
         lost.retain(|peer, _| here(peer));
         // A notice of a peer's end may have been lost with a full mailbox; this is the other way.
-        let gone: Vec<PeerId> = hall
-            .peers(index)
-            .into_iter()
-            .filter(|peer| !here(peer))
-            .collect();
+        let mut gone = hall.peers(index);
+        let members: HashSet<PeerId> = hall.member_peers(index).into_iter().collect();
+        negotiated.retain(|peer| members.contains(peer));
+        // A client's peer is made when it negotiates, which may be never.
+        negotiated.extend(members.iter().filter(|peer| here(peer)));
+        gone.extend(&negotiated);
+        gone.retain(|peer| !here(peer));
         missing.retain(|peer, _| gone.contains(peer));
         for peer in gone {
             let readings = missing.entry(peer).or_default();

@@ -1,5 +1,6 @@
 //! A participant: the actor that runs as much of their pipeline as somebody wants.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use hive_models::Lang;
@@ -12,7 +13,7 @@ use crate::livekit;
 use crate::pipeline::journal::Journal;
 use crate::pipeline::stage::{self, Listening, StageError};
 use crate::pipeline::{ingest, mt, stt, tts, vad};
-use crate::room::{Demand, Publishing, Room, RoomState, Work, ensure};
+use crate::room::{Demand, LastWords, Publishing, Room, RoomState, Work, ensure};
 use crate::supervision::{ChildContext, ChildSpec, Strategy, SupervisorHandle};
 
 /// A participant's part of the tree: the pipeline and the actor, which restarts if the pipeline had to
@@ -24,16 +25,47 @@ pub(crate) fn spec(
     publishing: Option<Publishing>,
 ) -> ChildSpec {
     let id = identity.clone();
-    let journal = publishing.map(|publishing| publishing.journal);
     let actor = stage::spec("participant".into(), move |child| {
         run(
             hall.clone(),
             room.clone(),
             identity.clone(),
-            journal.clone(),
+            publishing.clone(),
             child,
         )
     });
+    with_pipeline(id, actor)
+}
+
+/// What runs for a microphone that was replaced, until its last words are interpreted.
+pub(crate) fn last_words(
+    hall: Arc<Hall>,
+    room: Arc<Room>,
+    identity: Arc<str>,
+    former: LastWords,
+) -> ChildSpec {
+    let id = identity.clone();
+    let actor = stage::spec("last_words".into(), move |child| {
+        let speaking = Speaking::new(
+            hall.clone(),
+            room.clone(),
+            identity.clone(),
+            former.publishing.clone(),
+            &child,
+        );
+        let ears = former.ears.clone();
+        async move {
+            let mut listening = Listening::new(Some(ears), &child)?;
+            loop {
+                speaking.fit().await?;
+                listening.ring().await?;
+            }
+        }
+    });
+    with_pipeline(id, actor)
+}
+
+fn with_pipeline(id: Arc<str>, actor: ChildSpec) -> ChildSpec {
     let pipeline = stage::lenient("pipeline").strategy(Strategy::RestForOne);
     let spec = stage::lenient(&id)
         .strategy(Strategy::RestForOne)
@@ -46,7 +78,7 @@ async fn run(
     hall: Arc<Hall>,
     room: Arc<Room>,
     identity: Arc<str>,
-    journal: Option<Arc<Journal>>,
+    publishing: Option<Publishing>,
     child: ChildContext,
 ) -> Result<(), StageError> {
     let ears = room
@@ -61,37 +93,75 @@ async fn run(
     };
     let mut listening = Listening::new(Some(ears), &child)?;
     let above = child.supervisor().clone();
-    let pipeline = above.supervisor(&above.path().join("pipeline"));
-    let mut warned = false;
+    let speaking = publishing.map(|publishing| {
+        Speaking::new(
+            hall.clone(),
+            room.clone(),
+            identity.clone(),
+            publishing,
+            &child,
+        )
+    });
     loop {
         fit_client(&hall, &room, &identity, &above).await?;
-        if let Some(journal) = &journal {
-            let (demand, channels) = {
-                let state = room.state.lock();
-                (state.demand(), Channels::of(&state, &identity))
-            };
-            let lang = journal.speaker().lang;
-            if demand.captions && !hall.engines.recognisers.contains_key(&lang) && !warned {
-                warned = true;
-                room.bus.emit(EventBody::Error(ErrorNotice {
-                    code: "no_speech_engine",
-                    message: format!(
-                        "{identity} speaks {lang}, which no engine here recognises: no captions"
-                    ),
-                    missed: None,
-                }));
-            }
-            fit(
-                &hall.engines,
-                journal,
-                &demand,
-                &channels,
-                &pipeline,
-                &hall.settings.pipeline.speech,
-            )
-            .await?;
+        if let Some(speaking) = &speaking {
+            speaking.fit().await?;
         }
         listening.ring().await?;
+    }
+}
+
+/// A microphone, and the pipeline that interprets what is said into it.
+struct Speaking {
+    hall: Arc<Hall>,
+    room: Arc<Room>,
+    identity: Arc<str>,
+    publishing: Publishing,
+    pipeline: SupervisorHandle,
+    warned: Cell<bool>,
+}
+
+impl Speaking {
+    fn new(
+        hall: Arc<Hall>,
+        room: Arc<Room>,
+        identity: Arc<str>,
+        publishing: Publishing,
+        child: &ChildContext,
+    ) -> Self {
+        let above = child.supervisor();
+        Speaking {
+            hall,
+            room,
+            identity,
+            publishing,
+            pipeline: above.supervisor(&above.path().join("pipeline")),
+            warned: Cell::new(false),
+        }
+    }
+
+    /// Has as much of the pipeline run as somebody wants.
+    async fn fit(&self) -> Result<(), StageError> {
+        let (engines, journal) = (&self.hall.engines, &self.publishing.journal);
+        let (demand, channels) = {
+            let state = self.room.state.lock();
+            let demand = state.demand_of(&self.identity, &self.publishing);
+            (demand, Channels::of(&state, &self.identity))
+        };
+        let lang = journal.speaker().lang;
+        if demand.captions && !engines.recognisers.contains_key(&lang) && !self.warned.replace(true)
+        {
+            let identity = &self.identity;
+            self.room.bus.emit(EventBody::Error(ErrorNotice {
+                code: "no_speech_engine",
+                message: format!(
+                    "{identity} speaks {lang}, which no engine here recognises: no captions"
+                ),
+                missed: None,
+            }));
+        }
+        let speech = &self.hall.settings.pipeline.speech;
+        fit(engines, journal, &demand, &channels, &self.pipeline, speech).await
     }
 }
 

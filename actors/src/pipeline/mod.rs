@@ -8,7 +8,7 @@ pub(crate) mod mt;
 pub(crate) mod stage;
 pub(crate) mod stt;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub(crate) mod tts;
 pub(crate) mod vad;
 

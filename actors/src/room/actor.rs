@@ -4,14 +4,15 @@
 //! moment, and a look at the state puts right whatever was left half done.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hive_models::Lang;
 
-use super::{Publishing, Room};
+use super::{LastWords, Room, voices};
 use crate::channel;
 use crate::hall::Hall;
 use crate::livekit::interpreter::Interpreter;
+use crate::livekit::proto::DisconnectReason;
 use crate::livekit::transcription;
 use crate::participant;
 use crate::pipeline::stage::{self, Listening, StageError};
@@ -32,7 +33,6 @@ pub(crate) fn spec(hall: Arc<Hall>, room: Arc<Room>) -> ChildSpec {
     });
     let spec = SupervisorSpec::new(id.clone())
         .strategy(Strategy::RestForOne)
-        .child(transcriber)
         .child(ChildSpec::supervisor(
             "channels",
             stage::lenient("channels"),
@@ -41,7 +41,16 @@ pub(crate) fn spec(hall: Arc<Hall>, room: Arc<Room>) -> ChildSpec {
             "participants",
             stage::lenient("participants"),
         ))
-        .child(actor);
+        .child(ChildSpec::supervisor(
+            "last_words",
+            stage::lenient("last_words"),
+        ))
+        .child(actor)
+        // Last and under a supervisor of its own, as nothing depends on it: its failures are its own.
+        .child(ChildSpec::supervisor(
+            "captions",
+            stage::lenient("captions").child(transcriber),
+        ));
     ChildSpec::supervisor(id, spec)
 }
 
@@ -50,11 +59,18 @@ async fn run(hall: Arc<Hall>, room: Arc<Room>, child: ChildContext) -> Result<()
     let above = child.supervisor().clone();
     let channels = above.supervisor(&above.path().join("channels"));
     let participants = above.supervisor(&above.path().join("participants"));
+    let last_words = above.supervisor(&above.path().join("last_words"));
     loop {
         hall.collect(&room);
         fit_channels(&room, &channels).await?;
         fit_voices(&hall, &room, &channels).await?;
         fit_participants(&hall, &room, &participants).await?;
+        fit_last_words(&hall, &room, &last_words).await?;
+        if room.state.lock().recount(Instant::now()) {
+            for member in room.members() {
+                member.changed();
+            }
+        }
         tokio::select! {
             ring = listening.ring() => ring?,
             () = tokio::time::sleep(EMPTY_CHECK) => {}
@@ -65,7 +81,7 @@ async fn run(hall: Arc<Hall>, room: Arc<Room>, child: ChildContext) -> Result<()
 async fn fit_channels(room: &Arc<Room>, channels: &SupervisorHandle) -> Result<(), StageError> {
     let (wanted, unwanted) = {
         let mut state = room.state.lock();
-        let heard = state.demand().heard;
+        let heard = state.heard();
         let unwanted: Vec<Lang> = state
             .channels
             .keys()
@@ -87,14 +103,14 @@ async fn fit_channels(room: &Arc<Room>, channels: &SupervisorHandle) -> Result<(
     Ok(())
 }
 
-/// Starts and ends the voices of the interpreter: one for each language that somebody wants and each
+/// Publishes the voices of the interpreter: one for each language that somebody asks for and each
 /// speaker of another.
 async fn fit_voices(
     hall: &Arc<Hall>,
     room: &Arc<Room>,
     channels: &SupervisorHandle,
 ) -> Result<(), StageError> {
-    let (gone, there, changed) = {
+    let (any, changed) = {
         let mut state = room.state.lock();
         let wanted = state.voices_wanted(&hall.engines);
         let unwanted = |key: &&(Lang, Arc<str>)| !wanted.contains(*key);
@@ -117,27 +133,27 @@ async fn fit_voices(
             interpreter.publish(lang, &key.1, voice.track());
             state.voices.insert(key, voice);
         }
-        if state.voices.is_empty() {
-            state.interpreter = None;
+        if state.voices.is_empty()
+            && let Some(interpreter) = state.interpreter.take()
+        {
+            let reason = DisconnectReason::ClientInitiated;
+            state.departed.note(&interpreter.seen(), reason);
         }
-        (gone, state.voices.clone(), changed)
+        (!state.voices.is_empty(), changed)
     };
-    for (lang, speaker) in gone {
-        let _ = channels.terminate_child(&voice_id(lang, &speaker)).await;
-    }
-    for ((lang, speaker), voice) in there {
-        ensure(channels, channel::spec(voice_id(lang, &speaker), voice)).await?;
+    if any {
+        ensure(channels, voices::spec(room.clone())).await?;
+    } else {
+        // An error says that they do not run.
+        let _ = channels.terminate_child(voices::ID).await;
     }
     if changed {
+        room.voices_bell().ring();
         for member in room.members() {
             member.changed();
         }
     }
     Ok(())
-}
-
-fn voice_id(lang: Lang, speaker: &str) -> String {
-    format!("{lang}:{speaker}")
 }
 
 async fn fit_participants(
@@ -164,11 +180,7 @@ async fn fit_participants(
             };
             (participant.publishing.clone(), participant.started)
         };
-        let microphone = |publishing: &Publishing| {
-            let lang = publishing.journal.speaker().lang;
-            (publishing.peer, lang)
-        };
-        let wanted = Some(publishing.as_ref().map(microphone));
+        let wanted = Some(publishing.as_ref().map(|publishing| publishing.session));
         if running.contains(&identity) && started != wanted {
             // They publish anew: what was there worked for the former microphone.
             let _ = participants.terminate_child(&identity).await;
@@ -182,6 +194,43 @@ async fn fit_participants(
         if let Some(participant) = state.participants.get_mut(&identity) {
             participant.started = wanted;
             participant.changed();
+        }
+    }
+    Ok(())
+}
+
+/// Starts and ends the pipelines of microphones that were replaced, whose last words are still
+/// interpreted.
+async fn fit_last_words(
+    hall: &Arc<Hall>,
+    room: &Arc<Room>,
+    supervisor: &SupervisorHandle,
+) -> Result<(), StageError> {
+    let wanted: Vec<(Arc<str>, LastWords)> = {
+        let state = room.state.lock();
+        let former = state.participants.iter().filter_map(|(identity, who)| {
+            let former = who.last_words.clone()?;
+            Some((identity.clone(), former))
+        });
+        former.collect()
+    };
+    for child in stage::children(supervisor) {
+        let goes_on = |(identity, it): &(Arc<str>, LastWords)| *identity == child && it.started;
+        if !wanted.iter().any(goes_on) {
+            let _ = supervisor.terminate_child(&child).await;
+        }
+    }
+    for (identity, former) in wanted {
+        let session = former.publishing.session;
+        let spec = participant::last_words(hall.clone(), room.clone(), identity.clone(), former);
+        ensure(supervisor, spec).await?;
+        let mut state = room.state.lock();
+        let who = state.participants.get_mut(&identity);
+        if let Some(former) = who.and_then(|who| who.last_words.as_mut())
+            && former.publishing.session == session
+        {
+            former.started = true;
+            former.bell.ring();
         }
     }
     Ok(())

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use hive_models::Lang;
 
-use super::RoomState;
+use super::{Publishing, RoomState};
 use crate::engines::Engines;
 
-/// What is wanted of all speakers of a room together.
+/// What is wanted of a speaker.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Demand {
     /// Whether somebody reads what is said.
@@ -17,7 +17,7 @@ pub(crate) struct Demand {
     pub(crate) read: BTreeSet<Lang>,
     /// Languages that somebody listens to, mixed with the floor.
     pub(crate) heard: BTreeSet<Lang>,
-    /// Languages that clients of LiveKit's listen to, a track for each speaker.
+    /// Languages in which clients of LiveKit's listen to the speaker's own voice of the interpreter.
     pub(crate) voiced: BTreeSet<Lang>,
 }
 
@@ -54,22 +54,26 @@ impl Demand {
 }
 
 impl RoomState {
-    /// The voices that clients want: of each language, for each speaker of another that can be put
-    /// into it.
-    pub(crate) fn voices_wanted(&self, engines: &Engines) -> BTreeSet<(Lang, Arc<str>)> {
-        let voiced = self.demand().voiced;
-        let speakers = self.participants.iter().filter_map(|(identity, who)| {
-            let spoken = who.publishing.as_ref()?.journal.speaker().lang;
-            let understood = engines.recognisers.contains_key(&spoken);
-            understood.then_some((identity, spoken))
-        });
-        speakers
-            .flat_map(|(identity, spoken)| {
-                let wanted = voiced.iter().filter(move |lang| {
-                    **lang != spoken && engines.translates(spoken, **lang) && engines.speaks(**lang)
-                });
-                wanted.map(move |lang| (*lang, identity.clone()))
-            })
+    /// Languages that somebody listens to by WHEP, mixed with the floor.
+    pub(crate) fn heard(&self) -> BTreeSet<Lang> {
+        self.participants
+            .values()
+            .flat_map(|who| who.listening.values())
+            .filter_map(|listening| listening.lang)
             .collect()
+    }
+
+    /// What is wanted of a speaker.
+    pub(crate) fn demand_of(&self, speaker: &Arc<str>, publishing: &Publishing) -> Demand {
+        let mut demand = Demand {
+            heard: self.heard(),
+            ..Demand::default()
+        };
+        for wants in self.wants.values() {
+            demand.captions |= wants.captions;
+            demand.read.extend(wants.langs.iter().copied());
+        }
+        self.demand_of_clients(&mut demand, speaker, publishing);
+        demand
     }
 }

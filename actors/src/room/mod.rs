@@ -2,8 +2,13 @@
 
 mod actor;
 mod demand;
+mod microphone;
 mod state;
+#[cfg(test)]
+mod tests;
+mod voices;
 
 pub(crate) use actor::{ensure, spec};
 pub(crate) use demand::{Demand, Work};
-pub(crate) use state::{Listening, Participant, Publishing, Room, RoomState};
+pub(crate) use microphone::{LastWords, Publishing};
+pub(crate) use state::{Listening, Participant, Room, RoomState};

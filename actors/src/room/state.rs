@@ -5,28 +5,22 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use hive_media::{PeerId, RoomId, TrackId};
+use hive_media::{PeerId, RoomId};
 use hive_models::Lang;
 use parking_lot::Mutex;
 
-use super::Demand;
+use super::{LastWords, Publishing};
 use crate::channel::Channel;
 use crate::events::EventBus;
 use crate::events::schema::{EventBody, ParticipantInfo, Participants, ParticipantsKind};
+use crate::livekit::departed::Departed;
 use crate::livekit::interpreter::Interpreter;
-use crate::livekit::language::{self, RoomLanguages};
+use crate::livekit::language::{Languages, RoomLanguages};
 use crate::livekit::member::Member;
 use crate::livekit::proto::ConnectionQuality;
 use crate::livekit::roster::{Profile, Publication, RoomProfile, Visible};
 use crate::pipeline::bell::{Bell, Ears};
-use crate::pipeline::journal::Journal;
-use crate::service::{SessionId, Wants};
-
-/// How long it takes, after the last packet, until its silence has been made up and judged.
-const LAST_WORDS: Duration = Duration::from_millis(1_500);
-
-/// What is not interpreted so long after a speaker left will not be.
-const LAST_WORDS_LIMIT: Duration = Duration::from_secs(8);
+use crate::service::{SessionError, SessionId, Wants};
 
 /// A room.
 #[derive(Debug)]
@@ -39,6 +33,9 @@ pub(crate) struct Room {
     pub(crate) state: Mutex<RoomState>,
     bell: Bell,
     pub(crate) ears: Ears,
+    voices_bell: Bell,
+    /// Where the interpreter's voices hear that they have something to say.
+    pub(crate) voices_ears: Ears,
 }
 
 /// The changing part of a room.
@@ -47,14 +44,18 @@ pub(crate) struct RoomState {
     pub(crate) participants: BTreeMap<Arc<str>, Participant>,
     pub(crate) channels: BTreeMap<Lang, Arc<Channel>>,
     /// What each event subscription wants.
-    wants: BTreeMap<u64, Wants>,
+    pub(super) wants: BTreeMap<u64, Wants>,
     next_subscription: u64,
-    /// How many utterances each identity has made here.
-    numbering: BTreeMap<Arc<str>, Arc<AtomicU64>>,
+    /// How many utterances each identity that is here has made.
+    pub(super) numbering: BTreeMap<Arc<str>, Arc<AtomicU64>>,
+    /// The most that one who is gone had made.
+    pub(super) numbered: u64,
     /// What LiveKit's clients are told of the room.
     pub(crate) profile: RoomProfile,
     /// What the room's metadata asks of HIVE.
     pub(crate) asks: RoomLanguages,
+    /// Those who went.
+    pub(crate) departed: Departed,
     /// The participant that publishes the voices, once there are any.
     pub(crate) interpreter: Option<Interpreter>,
     /// What says in a language what one speaker says, for LiveKit's clients.
@@ -79,29 +80,28 @@ pub(crate) struct Participant {
     pub(crate) name: Option<String>,
     /// Whether the others were told that they came.
     pub(crate) joined: bool,
+    /// Whether webhooks were told that they came. LiveKit's clients have come once media can flow.
+    pub(crate) announced: bool,
     pub(crate) publishing: Option<Publishing>,
     /// When `publishing` ended, if it did: what they said last is still interpreted.
     pub(crate) hung_up: Option<Instant>,
+    /// The microphone before `publishing`, while it is still interpreted.
+    pub(crate) last_words: Option<LastWords>,
     pub(crate) listening: BTreeMap<PeerId, Listening>,
     /// What others know of them.
     pub(crate) profile: Profile,
+    /// What their attributes say of languages.
+    pub(crate) languages: Languages,
     /// What they publish, by sid.
     pub(crate) publications: BTreeMap<Arc<str>, Publication>,
     /// Their connection, if they are here with a client of LiveKit's.
     pub(crate) member: Option<Arc<Member>>,
+    /// When they were heard to speak last.
+    pub(crate) spoke: Option<Instant>,
     /// The microphone (or none) for which the participant's actors were started, if they were.
-    pub(crate) started: Option<Option<(PeerId, Lang)>>,
+    pub(crate) started: Option<Option<SessionId>>,
     bell: Bell,
     pub(crate) ears: Ears,
-}
-
-/// A participant's microphone.
-#[derive(Clone, Debug)]
-pub(crate) struct Publishing {
-    pub(crate) session: SessionId,
-    pub(crate) peer: PeerId,
-    pub(crate) track: TrackId,
-    pub(crate) journal: Arc<Journal>,
 }
 
 /// One of a participant's ears.
@@ -114,6 +114,7 @@ pub(crate) struct Listening {
 impl Room {
     pub(crate) fn new(name: Arc<str>, id: RoomId, worker: usize, now: Instant) -> Self {
         let (bell, ears) = Bell::new("room");
+        let (voices_bell, voices_ears) = Bell::new("voices");
         let state = RoomState {
             empty_since: Some(now),
             ..RoomState::default()
@@ -127,7 +128,14 @@ impl Room {
             state: Mutex::new(state),
             bell,
             ears,
+            voices_bell,
+            voices_ears,
         }
+    }
+
+    /// What wakes the interpreter's voices.
+    pub(crate) fn voices_bell(&self) -> Bell {
+        self.voices_bell.clone()
     }
 
     /// Has the room's actors look at what changed.
@@ -184,32 +192,6 @@ impl Room {
 }
 
 impl RoomState {
-    /// What is wanted of the speakers.
-    pub(crate) fn demand(&self) -> Demand {
-        let heard = self
-            .participants
-            .values()
-            .flat_map(|p| p.listening.values())
-            .filter_map(|l| l.lang);
-        let mut demand = Demand {
-            heard: heard.collect(),
-            ..Demand::default()
-        };
-        for wants in self.wants.values() {
-            demand.captions |= wants.captions;
-            demand.read.extend(wants.langs.iter().copied());
-        }
-        demand.voiced.clone_from(&self.asks.languages);
-        for participant in self.participants.values() {
-            if participant.member.is_some() {
-                let listens = language::listens(&participant.profile.attributes);
-                demand.voiced.extend(listens.unwrap_or_default());
-            }
-        }
-        demand.captions |= self.asks.captions || !demand.voiced.is_empty();
-        demand
-    }
-
     /// The participant of this identity, made if it is not there.
     pub(crate) fn participant(
         &mut self,
@@ -228,9 +210,17 @@ impl RoomState {
         participant
     }
 
-    /// The counter of an identity's utterances.
-    pub(crate) fn numbering(&mut self, identity: &Arc<str>) -> Arc<AtomicU64> {
-        self.numbering.entry(identity.clone()).or_default().clone()
+    /// Whether one more may come: the room's own limit counts, up to the server's.
+    pub(crate) fn check_place(&self, max: usize, identity: &Arc<str>) -> Result<(), SessionError> {
+        let max = match self.profile.max_participants {
+            0 => max,
+            own => max.min(own as usize),
+        };
+        let others = self.present().filter(|(who, _)| *who != identity).count();
+        if others >= max {
+            return Err(SessionError::RoomFull { max });
+        }
+        Ok(())
     }
 
     /// Those who have a session.
@@ -245,32 +235,6 @@ impl RoomState {
         self.participants
             .get_mut(identity)
             .filter(|participant| !participant.is_gone())
-    }
-
-    /// Lets go of microphones that were hung up, once the last words are interpreted, and of
-    /// participants of whom nothing is left.
-    pub(crate) fn let_go(&mut self, now: Instant) {
-        for (identity, participant) in &mut self.participants {
-            let Some(hung_up) = participant.hung_up else {
-                continue;
-            };
-            let since = now.saturating_duration_since(hung_up);
-            let idle = participant
-                .publishing
-                .as_ref()
-                .is_none_or(|p| p.journal.is_idle());
-            if since >= LAST_WORDS_LIMIT || (since >= LAST_WORDS && idle) {
-                participant.publishing = None;
-                participant.hung_up = None;
-                for channel in self.channels.values() {
-                    channel.leave(identity);
-                }
-            }
-        }
-        self.participants.retain(|_, who| {
-            who.publishing.is_some() || !who.listening.is_empty() || who.member.is_some()
-        });
-        self.note_if_empty();
     }
 
     /// Those who are here with a client of LiveKit's.
@@ -288,15 +252,10 @@ impl RoomState {
     }
 
     /// How long the room may be empty.
-    pub(crate) fn timeout(&self, default: Duration) -> Duration {
-        let own = match (self.visited, self.profile.departure_timeout) {
-            (true, seconds) if seconds > 0 => seconds,
-            _ => self.profile.empty_timeout,
-        };
-        if own == 0 {
-            default
-        } else {
-            Duration::from_secs(own.into())
+    pub(crate) fn timeout(&self) -> Duration {
+        match self.visited {
+            true => self.profile.departure_timeout,
+            false => self.profile.empty_timeout,
         }
     }
 
@@ -324,21 +283,28 @@ impl Participant {
         Participant {
             name: None,
             joined: false,
+            announced: false,
             publishing: None,
             hung_up: None,
+            last_words: None,
             listening: BTreeMap::new(),
             profile: Profile::default(),
+            languages: Languages::default(),
             publications: BTreeMap::new(),
             member: None,
+            spoke: None,
             started: None,
             bell,
             ears,
         }
     }
 
-    /// Has the participant's actor look at what changed.
+    /// Has the participant's actors look at what changed.
     pub(crate) fn changed(&self) {
         self.bell.ring();
+        if let Some(former) = &self.last_words {
+            former.bell.ring();
+        }
     }
 
     /// Whether they speak now.

@@ -31,6 +31,10 @@ use crate::{observer, telemetry};
 /// Notices of media workers that may wait; each peer's end is one.
 const NOTICES: usize = 4096;
 
+/// Messages of data channels that may wait. A media worker takes a quarter of a megabyte of a peer's, at
+/// least a kilobyte each, until they are dealt with, so it takes 256 floods at once to fill this.
+const MESSAGES: usize = 65_536;
+
 /// Threads for actors. Stages only move data between logs and engines, so few are enough.
 const ARBITERS: usize = 2;
 
@@ -50,7 +54,7 @@ pub(super) async fn start(settings: ServiceSettings) -> Result<Service, StartSer
     let (notices, inbox) = mailbox::channel(
         MailboxSpec::new("media")
             .class(MessageClass::Control, NOTICES, Overflow::DropOldest)
-            .class(MessageClass::Word, NOTICES, Overflow::DropOldest),
+            .class(MessageClass::Word, MESSAGES, Overflow::DropOldest),
     );
     let workers = workers(&settings.media, &notices)?;
     let hall = Arc::new(Hall::new(settings, engines, workers));

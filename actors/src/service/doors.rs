@@ -1,6 +1,7 @@
 //! Opening and keeping sessions.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use hive_media::{AcceptPeer, PeerId, Role, Subscription, TrickleFragment};
 use hive_models::Lang;
@@ -12,8 +13,10 @@ use super::{
 use crate::channel::{Channel, FrameSink};
 use crate::events::schema::{ParticipantInfo, ParticipantsKind};
 use crate::hall::{Hall, Held};
-use crate::livekit;
+use crate::livekit::lifecycle::LifecycleKind;
+use crate::livekit::proto::DisconnectReason;
 use crate::livekit::roster::Publication;
+use crate::livekit::{self, INTERPRETER};
 use crate::pipeline::journal::{Journal, Speaker};
 use crate::room::{Listening, Publishing, Room};
 
@@ -59,39 +62,56 @@ impl Service {
             peer,
             etag: etag.clone(),
         };
+        let (sid, publication) = Publication::microphone(peer, track);
         let publishing = Publishing {
             session,
             peer,
             track,
+            sid: sid.clone(),
+            owner: None,
             journal,
         };
-        let (sid, publication) = Publication::microphone(peer, track);
-        let (former, own, info, new) = {
+        let (former, own, info, new, added) = {
             let mut state = room.state.lock();
             if state.closed {
                 worker.close(peer);
                 return Err(SessionError::RoomRestarted);
             }
+            // Somebody may have come while the offer was answered.
+            let max = self.hall.settings.rooms.max_participants;
+            state
+                .check_place(max, &identity)
+                .inspect_err(|_| worker.close(peer))?;
             let participant = state.participant(&identity, request.name);
             let new = !std::mem::replace(&mut participant.joined, true);
-            let former = participant.publishing.replace(publishing);
+            let former = participant.speak_into(publishing, Instant::now());
+            let track = publication.info.clone();
             participant.publications.insert(sid, publication);
             participant.profile.version += 1;
             let speaks = request.lang.to_string();
             let attributes = &mut participant.profile.attributes;
             attributes.insert(livekit::SPEAKS.to_owned(), speaks);
-            participant.hung_up = None;
+            participant.heed_attributes();
             let own: Vec<PeerId> = participant.listening.keys().copied().collect();
-            (former, own, participant.info(&identity), new)
+            // Of somebody who is here already; who comes now is told of with the track.
+            let added = participant
+                .announced
+                .then(|| (participant.seen(&identity).view(), track));
+            (former, own, participant.info(&identity), new, added)
         };
         self.hall.hold(session, held);
         for listener in own {
             worker.exclude(listener, peer, true);
         }
         if let Some(former) = former {
-            self.hall.end(&former.session);
+            self.hall
+                .end(&former.session, DisconnectReason::DuplicateIdentity);
         }
-        self.joined(&room, info, new);
+        self.joined(&room, &identity, info, new);
+        if let Some((who, track)) = added {
+            let kind = LifecycleKind::TrackPublished;
+            self.hall.happened_to(&room, kind, who, Some(track));
+        }
         Ok(Session {
             id: session,
             answer: accepted.answer,
@@ -121,6 +141,7 @@ impl Service {
             if state.closed {
                 return Err(SessionError::RoomRestarted);
             }
+            state.check_place(self.hall.settings.rooms.max_participants, &identity)?;
             let participant = state.participant(&identity, request.name);
             participant.listening.insert(peer, Listening { lang });
             participant
@@ -168,7 +189,7 @@ impl Service {
             })
         };
         if let Some((info, new)) = told {
-            self.joined(&room, info, new);
+            self.joined(&room, &identity, info, new);
         }
         Ok(Session {
             id: session,
@@ -206,9 +227,10 @@ impl Service {
         }))
     }
 
-    fn joined(&self, room: &Arc<Room>, info: ParticipantInfo, new: bool) {
+    fn joined(&self, room: &Arc<Room>, identity: &Arc<str>, info: ParticipantInfo, new: bool) {
         if new {
             metrics::gauge!("hive_participants").increment(1.0);
+            self.hall.announce(room, identity);
         }
         tracing::info!(room = %room.name, identity = %info.identity, "somebody joined");
         room.tell(ParticipantsKind::Joined, vec![info]);
@@ -216,16 +238,8 @@ impl Service {
     }
 
     pub(crate) fn check_place(&self, room: &Room, identity: &Arc<str>) -> Result<(), SessionError> {
-        let state = room.state.lock();
-        let max = match state.profile.max_participants {
-            0 => self.hall.settings.rooms.max_participants,
-            own => self.hall.settings.rooms.max_participants.min(own as usize),
-        };
-        let others = state.present().filter(|(who, _)| *who != identity).count();
-        if others >= max {
-            return Err(SessionError::RoomFull { max });
-        }
-        Ok(())
+        let max = self.hall.settings.rooms.max_participants;
+        room.state.lock().check_place(max, identity)
     }
 
     /// The language of the channel that serves a wish; none if the floor does, as nothing could be
@@ -251,7 +265,7 @@ impl Service {
     fn channel(&self, room: &Arc<Room>, lang: Lang) -> Arc<Channel> {
         let channel = {
             let mut state = room.state.lock();
-            let make = || self.hall.voice(room, lang);
+            let make = || Arc::new(self.hall.mix(room, lang));
             state.channels.entry(lang).or_insert_with(make).clone()
         };
         room.changed();
@@ -262,15 +276,20 @@ impl Service {
 impl Hall {
     /// A voice that says in a language what one speaker says.
     pub(crate) fn voice(&self, room: &Room, lang: Lang) -> Arc<Channel> {
+        Arc::new(self.mix(room, lang).resting(room.voices_bell()))
+    }
+
+    /// The mix of the floor and the interpreter in a language.
+    fn mix(&self, room: &Room, lang: Lang) -> Channel {
         let writer = self.worker(room).add_source(room.id);
         let track = writer.track();
-        Arc::new(Channel::new(
+        Channel::new(
             lang,
             track,
             Box::new(writer),
             room.bus.clone(),
             self.settings.channel.clone(),
-        ))
+        )
     }
 }
 
@@ -295,7 +314,8 @@ impl Undo<'_> {
 impl Drop for Undo<'_> {
     fn drop(&mut self) {
         if let Some(session) = self.session {
-            self.hall.end(&session);
+            let reason = DisconnectReason::JoinFailure;
+            self.hall.end(&session, reason);
         }
     }
 }
@@ -311,5 +331,8 @@ pub(crate) fn check_names(
 ) -> Result<(), SessionError> {
     check_name("room", room)?;
     check_name("identity", identity)?;
+    if identity == INTERPRETER {
+        return Err(SessionError::ReservedIdentity(INTERPRETER));
+    }
     name.map_or(Ok(()), |name| check_name("name", name))
 }

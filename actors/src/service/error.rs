@@ -58,13 +58,16 @@ pub enum SessionError {
     #[error("the offer publishes no audio track")]
     NoTrack,
     /// A room or participant name is empty, too long, or has control characters.
-    #[error("{what} has to be 1 to {max} characters without control characters or `/`")]
+    #[error("{what} has to be 1 to {max} bytes without control characters")]
     InvalidName {
         /// `room` or `identity` or `name`.
         what: &'static str,
         /// Most bytes.
         max: usize,
     },
+    /// The server itself has the identity.
+    #[error("the identity `{0}` is the server's own; use another one")]
+    ReservedIdentity(&'static str),
     /// There are as many rooms as there may be.
     #[error("there are already {max} rooms; close one or raise `rooms.max_rooms`")]
     TooManyRooms {

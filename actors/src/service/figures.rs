@@ -115,7 +115,7 @@ impl Service {
                     participants: state.present().count(),
                     publishers: state
                         .present()
-                        .filter(|(_, who)| who.is_publishing())
+                        .filter(|(_, who)| !who.publications.is_empty())
                         .count(),
                     links: links.get(&room.id).copied().unwrap_or_default(),
                 }

@@ -71,18 +71,25 @@ impl LossBound {
         self.bound = self.bound.map(|bound| bound.max(bps as f64));
     }
 
-    /// Decides anew, given the estimate in force, the estimate by delay alone, and what arrives.
-    pub(super) fn update(&mut self, now: i64, estimate: u64, by_delay: u64, arrives: Option<u64>) {
+    /// Decides anew, given the estimate in force, the estimate by delay alone, and what arrives. Returns
+    /// whether there was too much loss.
+    pub(super) fn update(
+        &mut self,
+        now: i64,
+        estimate: u64,
+        by_delay: u64,
+        arrives: Option<u64>,
+    ) -> bool {
         let elapsed = now - self.since;
         if self.packets < MIN_PACKETS || elapsed < MIN_TIME {
-            return;
+            return false;
         }
         let (lost, packets) = (f64::from(self.lost), f64::from(self.packets));
         let doubt = DEVIATIONS * lost.sqrt();
         let high = lost - doubt > HIGH * packets;
         let low = lost + doubt < HIGH * packets;
         if !high && !low && elapsed < MAX_TIME {
-            return;
+            return false;
         }
         let high = high || (!low && lost - doubt / 3.0 > HIGH * packets);
         self.fraction = lost / packets;
@@ -106,6 +113,7 @@ impl LossBound {
             self.bound = Some((bound * INCREASE.powf(seconds)).min(most));
         }
         self.bound = self.bound.filter(|bound| *bound < by_delay as f64);
+        high
     }
 }
 

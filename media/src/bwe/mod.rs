@@ -88,6 +88,8 @@ pub(crate) struct BandwidthEstimator {
     /// When feedback came last.
     last_feedback: Option<i64>,
     silence: Silence,
+    /// Whether anything told of congestion since that was asked last.
+    congested: bool,
     wanted: u64,
     rtt: Duration,
 }
@@ -121,6 +123,7 @@ impl BandwidthEstimator {
             newest_delay: i64::MIN,
             last_feedback: None,
             silence: Silence::default(),
+            congested: false,
             wanted: 0,
             rtt: START_RTT,
         }
@@ -158,10 +161,12 @@ impl BandwidthEstimator {
             rtt: self.rtt,
         };
         if self.rate.update(now, observation) {
+            self.congested = true;
             self.prober.postpone(now);
         }
         let (estimate, by_delay) = (self.estimate(), self.rate.rate());
-        self.loss
+        self.congested |= self
+            .loss
             .update(now, estimate, by_delay, observation.acknowledged);
         self.take_probe(now);
         let rate = self.rate.rate();
@@ -195,6 +200,12 @@ impl BandwidthEstimator {
         self.last_feedback.is_some()
     }
 
+    /// Whether delay, loss, silence or a probe that filled the link lowered the estimate since this was
+    /// asked last. An estimate that is low without that is one that nothing has raised yet.
+    pub(crate) fn congested(&mut self) -> bool {
+        std::mem::take(&mut self.congested)
+    }
+
     /// What arrives, in bit/s over half a second. `None` if nothing did of late, or too little to
     /// tell.
     pub(crate) fn acknowledged(&self, now: Instant) -> Option<u64> {
@@ -215,6 +226,7 @@ impl BandwidthEstimator {
             if self.silence.packets >= SILENT_PACKETS && self.is_measured() {
                 let rate = self.estimate() as f64 * SILENCE_DECREASE;
                 self.rate.set(now, rate.max(MIN_BPS as f64));
+                self.congested = true;
                 self.silence.again = true;
                 self.silence.packets = 0;
             }
@@ -296,6 +308,7 @@ impl BandwidthEstimator {
         } else if bps < estimate && full {
             let least = estimate as f64 * PROBE_DECREASE;
             self.rate.set(now, least.max(bps as f64));
+            self.congested = true;
         }
     }
 

@@ -133,7 +133,11 @@ impl RateControl {
             None => (self.rate * (INCREASE.powf(elapsed) - 1.0)).max(1000.0 * elapsed),
         };
         let most = acknowledged as f64 * MAX_AHEAD + AHEAD;
-        let rate = (self.rate + step).min(most.max(self.rate));
+        let mut rate = (self.rate + step).min(most.max(self.rate));
+        // The rate to begin with was a guess. What arrives before the link was ever found full is not.
+        if self.decreased.is_none() {
+            rate = rate.max(acknowledged as f64);
+        }
         self.set(now, rate);
     }
 
@@ -174,6 +178,22 @@ mod tests {
         };
         control.update(200_000_000, none);
         assert_eq!(control.rate(), 1_510_000);
+    }
+
+    #[test]
+    fn what_arrives_in_time_corrects_the_guess_that_was_begun_with() {
+        let mut control = RateControl::new(0, 100_000);
+        control.update(100_000, QUIET);
+        assert_eq!(control.rate(), 1_000_000);
+        let over = Observation {
+            usage: Usage::Over,
+            ..QUIET
+        };
+        control.update(200_000, over);
+        assert_eq!(control.rate(), 850_000);
+        // A queue that drains is no faster link.
+        control.update(300_000, QUIET);
+        assert!(control.rate() < 900_000);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use rand::Rng;
 
 use super::Engine;
 use super::peer::{Ice, Inbound, Listening, Peer, PeerCounters, Publishing, RoundTrip};
+use super::publisher_clock::PublisherClock;
 use super::slot::Slot;
 use super::track::{Origin, Subscriber};
 use crate::clock::Now;
@@ -260,6 +261,7 @@ impl Engine {
             streams: Vec::<Inbound>::new(),
             nack,
             reference_time,
+            clock: PublisherClock::default(),
             transport_sequence: None,
             arrivals: None,
         }));
@@ -316,7 +318,7 @@ pub(super) fn table_section(section: &crate::sdp::offer::Section) -> ssrc_table:
     ssrc_table::Section {
         mid: section.mid.as_deref().map(Box::from),
         extensions: section.extensions,
-        rids: section.rids.clone(),
+        rids: section.layers(),
         video: section.kind.is_video(),
         payload_types: match &section.kind {
             _ if !section.direction.sends() => Vec::new(),
@@ -330,6 +332,10 @@ pub(super) fn table_section(section: &crate::sdp::offer::Section) -> ssrc_table:
                 .flatten()
                 .collect(),
             SectionKind::Data(_) | SectionKind::Refused => Vec::new(),
+        },
+        repairs: match &section.kind {
+            SectionKind::Video(formats) => formats.iter().filter_map(|it| it.rtx).collect(),
+            _ => Vec::new(),
         },
         ssrcs: section.ssrcs.clone(),
     }

@@ -4,6 +4,9 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use super::peer::Listening;
+use super::share::{Claim, SPARE, share};
+use super::slot::Stream;
 use super::video_track::LOWER_AFTER;
 use super::{Engine, MediaEvent};
 use crate::clock::Now;
@@ -12,77 +15,41 @@ use crate::clock::Now;
 const INTERVAL: Duration = Duration::from_millis(200);
 /// The part of the estimate that is used; the rest is for what it does not see.
 const USED: f64 = 0.95;
-/// A higher layer has to fit with this much to spare, so that its own fluctuation does not undo it.
-const SPARE: f64 = 1.15;
-/// After a step down nothing steps up for so long.
-const REST: Duration = Duration::from_secs(3);
 /// What a layer is taken to need before it was measured, bits a second, low to high.
 const GUESS: [u64; 3] = [150_000, 500_000, 1_700_000];
 
-/// How it stands with one subscriber.
-#[derive(Debug, Default)]
-pub(super) struct Allocation {
-    lowered: Option<Instant>,
-}
-
-/// A stream of video that wants bandwidth.
+/// How much the streams of one subscriber may take.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Claim {
-    /// Bits a second of each layer, low to high; `None` for those that are not sent.
-    pub(super) rates: [Option<u64>; 3],
-    /// The highest layer wanted.
-    pub(super) highest: u8,
-    /// The layer that it has.
-    pub(super) current: Option<u8>,
-    /// 1 matters most; 0 is unset, and matters least.
-    pub(super) priority: u32,
+struct Limit {
+    budget: u64,
+    /// Whether there was too much of late.
+    congested: bool,
 }
 
-/// Which layer each claim gets, within `budget` bits a second: first the lowest layer for each, by
-/// priority, then a step more for each in turn. `None` pauses. Without `raise` nobody gets more than
-/// they have.
-pub(super) fn share(claims: &[Claim], budget: u64, raise: bool) -> Vec<Option<u8>> {
-    let mut order: Vec<usize> = (0..claims.len()).collect();
-    order.sort_by_key(|&at| match claims[at].priority {
-        0 => u32::MAX,
-        priority => priority,
-    });
-    let mut left = budget;
-    let mut given = vec![None; claims.len()];
-    let layers = |claim: &Claim| -> Vec<(u8, u64)> {
-        let sent = claim.rates.iter().enumerate();
-        sent.filter_map(|(at, rate)| Some((at as u8, (*rate)?)))
-            .filter(|(at, _)| *at <= claim.highest)
-            .collect()
-    };
-    for step in 0..3 {
-        for &at in &order {
-            let claim = &claims[at];
-            let layers = layers(claim);
-            let Some(&(layer, rate)) = layers.get(step) else {
-                continue;
-            };
-            let before = match step {
-                0 => 0,
-                _ if given[at] != Some(layers[step - 1].0) => continue,
-                _ => layers[step - 1].1,
-            };
-            let more = rate.saturating_sub(before);
-            let higher = claim.current.is_none_or(|current| layer > current);
-            let needed = if higher {
-                (more as f64 * SPARE) as u64
-            } else {
-                more
-            };
-            // One that is paused may come back with its lowest layer at any time.
-            let allowed = raise || !higher || (step == 0 && claim.current.is_none());
-            if needed <= left && allowed {
-                given[at] = Some(layer);
-                left -= more.min(left);
-            }
+impl Limit {
+    fn of(listening: &mut Listening, now: Instant) -> Limit {
+        let estimator = &mut listening.estimator;
+        let congested = estimator.congested();
+        if estimator.is_measured() {
+            let budget = (estimator.estimate() as f64 * USED) as u64;
+            return Limit { budget, congested };
+        }
+        let congested = listening.reported_loss.update(now);
+        Limit {
+            budget: listening.reported_loss.bound().unwrap_or(u64::MAX),
+            congested,
         }
     }
-    given
+}
+
+/// Whether no probe can find out that there is room for more: without retransmissions nothing can be
+/// sent that is not media.
+fn is_blind(listening: &Listening) -> bool {
+    listening.estimator.is_measured()
+        && !listening.slots.iter().any(|slot| match &slot.stream {
+            Stream::Video(video) => slot.track.is_some() && video.forwarder.may_repeat(),
+            Stream::Audio(_) => false,
+        })
 }
 
 impl Engine {
@@ -96,7 +63,10 @@ impl Engine {
         let mut keyframes = Vec::new();
         let keys: Vec<usize> = self.peers.iter().map(|(key, _)| key).collect();
         for key in keys {
-            self.allocate_peer(now.mono, key, &mut wanted, &mut keyframes);
+            if self.allocate_peer(now.mono, key, &mut wanted, &mut keyframes) {
+                // A probe is due.
+                self.schedule(key);
+            }
         }
         for (track, stream) in keyframes {
             self.want_keyframe(now.mono, track, stream);
@@ -104,13 +74,14 @@ impl Engine {
         self.tell_wanted(now.mono, &wanted);
     }
 
+    /// Gives whether the peer would be sent more than its way is known to take.
     fn allocate_peer(
         &mut self,
         now: Instant,
         key: usize,
         wanted: &mut HashMap<usize, u8>,
         keyframes: &mut Vec<(usize, u8)>,
-    ) {
+    ) -> bool {
         let Engine {
             peers,
             tracks,
@@ -119,8 +90,9 @@ impl Engine {
         } = self;
         let peer = &mut *peers[key];
         let Some(listening) = peer.listening.as_deref_mut() else {
-            return;
+            return false;
         };
+        let limit = Limit::of(listening, now);
         let mut claims = Vec::new();
         let mut slots = Vec::new();
         for (at, slot) in listening.slots.iter_mut().enumerate() {
@@ -148,21 +120,25 @@ impl Engine {
                     rate.get_or_insert(GUESS[at]);
                 }
             }
-            if rates.iter().all(Option::is_none) {
+            let highest = video.playing.layer.min(2);
+            // Whose layers pause has what it had: that nothing comes is no want of bandwidth.
+            if rates[..=usize::from(highest)].iter().all(Option::is_none) {
                 continue;
             }
             let current = video.forwarder.current().map(|layer| layer.spatial);
             video.waiting = video.waiting.filter(|_| current.is_none());
+            let current = current.or(video.waiting);
             claims.push(Claim {
                 rates,
-                highest: video.playing.layer.min(2),
-                current: current.or(video.waiting),
+                highest,
+                current,
+                held: current.min(video.allotted),
                 priority: video.playing.priority,
             });
             slots.push((at, track));
         }
         if claims.is_empty() {
-            return;
+            return false;
         }
         let ideal: u64 = claims
             .iter()
@@ -177,17 +153,16 @@ impl Engine {
             })
             .sum();
         let estimator = &mut listening.estimator;
-        estimator.wanted((ideal as f64 * SPARE / USED) as u64);
-        let budget = if estimator.is_measured() {
-            (estimator.estimate() as f64 * USED) as u64
-        } else {
-            u64::MAX
-        };
-        let raise = listening
-            .allocation
-            .lowered
-            .is_none_or(|at| now.saturating_duration_since(at) >= REST);
-        let given = share(&claims, budget, raise);
+        let ideal = (ideal as f64 * SPARE / USED) as u64;
+        estimator.wanted(ideal);
+        let wants = ideal > estimator.estimate();
+        let Limit { budget, congested } = limit;
+        let raise = listening.ascent.may_rise(now, congested);
+        let mut given = share(&claims, budget, raise, !congested);
+        if raise && !congested && is_blind(listening) {
+            listening.ascent.attempt(now, &claims, &slots, &mut given);
+        }
+        let estimator = &listening.estimator;
         tracing::trace!(
             peer = %peer.id,
             estimate = estimator.estimate(),
@@ -199,7 +174,7 @@ impl Engine {
         );
         for ((claim, given), (at, track)) in claims.iter().zip(given).zip(slots) {
             if given < claim.current {
-                listening.allocation.lowered = Some(now);
+                listening.ascent.lowered(now);
             }
             let Some(video) = listening.slots[at].video_mut() else {
                 continue;
@@ -231,6 +206,7 @@ impl Engine {
                 });
             }
         }
+        wants
     }
 
     /// Tells of each published track of video the highest layer that anybody wants, when it changed.
@@ -247,63 +223,5 @@ impl Engine {
                 });
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FULL: [Option<u64>; 3] = [Some(150_000), Some(500_000), Some(1_700_000)];
-
-    fn claim(current: Option<u8>) -> Claim {
-        Claim {
-            rates: FULL,
-            highest: 2,
-            current,
-            priority: 0,
-        }
-    }
-
-    #[test]
-    fn a_lone_stream_gets_the_highest_layer_that_fits() {
-        for (budget, layer) in [
-            (100_000, None),
-            (300_000, Some(0)),
-            (700_000, Some(1)),
-            (2_500_000, Some(2)),
-        ] {
-            assert_eq!(share(&[claim(None)], budget, true), [layer], "{budget}");
-        }
-    }
-
-    #[test]
-    fn everybody_gets_the_lowest_layer_before_anybody_gets_more() {
-        let claims = [claim(None), claim(None), claim(None)];
-        assert_eq!(share(&claims, 900_000, true), [Some(1), Some(0), Some(0)]);
-        let mut urgent = claims;
-        urgent[2].priority = 1;
-        assert_eq!(share(&urgent, 200_000, true), [None, None, Some(0)]);
-    }
-
-    #[test]
-    fn what_is_sent_is_kept_with_less_to_spare_than_a_step_up_needs() {
-        assert_eq!(share(&[claim(Some(1))], 510_000, true), [Some(1)]);
-        assert_eq!(share(&[claim(Some(0))], 510_000, true), [Some(0)]);
-    }
-
-    #[test]
-    fn while_resting_nothing_rises_but_what_is_paused_comes_back() {
-        assert_eq!(share(&[claim(Some(0))], 9_000_000, false), [Some(0)]);
-        assert_eq!(share(&[claim(None)], 9_000_000, false), [Some(0)]);
-    }
-
-    #[test]
-    fn layers_that_are_not_sent_are_passed_over() {
-        let mut one = claim(None);
-        one.rates = [None, Some(500_000), None];
-        assert_eq!(share(&[one], 9_000_000, true), [Some(1)]);
-        one.highest = 0;
-        assert_eq!(share(&[one], 9_000_000, true), [None]);
     }
 }

@@ -42,8 +42,8 @@ impl Engine {
             .streams
             .iter()
             .position(|stream| stream.ssrc == header.ssrc);
-        let (at, new) = match known {
-            Some(at) => (at, false),
+        let at = match known {
+            Some(at) => at,
             None => {
                 // A source that replaces another goes on above its numbers.
                 let offset = match current {
@@ -54,6 +54,7 @@ impl Engine {
                 publishing.streams.push(Inbound {
                     offset,
                     nackable: publishing.nack,
+                    anew: offset > 0,
                     ..Inbound::new(
                         header.ssrc,
                         ReceiveStats::new(OPUS_CLOCK),
@@ -61,7 +62,7 @@ impl Engine {
                     )
                 });
                 *current = Some(header.ssrc);
-                (publishing.streams.len() - 1, true)
+                publishing.streams.len() - 1
             }
         };
         if *current != Some(header.ssrc) {
@@ -72,7 +73,7 @@ impl Engine {
         let stream = &mut publishing.streams[at];
         let received = stream.stats.receive(now.mono, header.seq, header.timestamp);
         let seq = received.seq + stream.offset;
-        let restarted = received.restarted || (new && stream.offset > 0);
+        let restarted = received.restarted || std::mem::take(&mut stream.anew);
         let mut reschedule = false;
         if stream.nackable {
             let before = stream.nack.next_at();

@@ -8,6 +8,7 @@ use super::{Engine, Transmit};
 use crate::audio::frame::EncodedFrame;
 use crate::clock::Now;
 use crate::ids::{PeerId, RoomId, TrackId};
+use crate::rtp::OPUS_CLOCK;
 use crate::rtp::extension::{Extension, ExtensionIds};
 use crate::rtp::forward::TrackPacket;
 use crate::rtp::header::Header;
@@ -86,13 +87,6 @@ impl Engine {
         }
     }
 
-    /// Drops what comes of a track from now on, or lets it pass again.
-    pub fn mute(&mut self, track: TrackId, muted: bool) {
-        if let Some(&key) = self.track_by_id.get(&track) {
-            self.tracks[key].muted = muted;
-        }
-    }
-
     /// Lets `listener` hear or not hear `publisher` on the floor; everybody is heard at first.
     pub fn exclude(&mut self, listener: PeerId, publisher: PeerId, excluded: bool) {
         let Some(&key) = self.by_id.get(&listener) else {
@@ -127,13 +121,15 @@ impl Engine {
             // What a client receives is negotiated.
             Subscription::Tracks => return Ok(()),
         };
-        let Some(listening) = self.peers[key].listening.as_deref_mut() else {
+        let Some(listening) = self.peers[key].listening.as_deref() else {
             return Ok(());
         };
-        listening.subscription = subscription;
         let slots = listening.slots.len();
         for slot in 0..slots {
             self.detach(Subscriber { peer: key, slot });
+        }
+        if let Some(listening) = self.peers[key].listening.as_deref_mut() {
+            listening.subscription = subscription;
         }
         let listeners = &mut self.rooms.entry(room).or_default().listeners;
         listeners.retain(|&other| other != key);
@@ -164,7 +160,10 @@ impl Engine {
         extensions.set(Extension::AudioLevel, u16::from(SOURCE_LEVEL_ID));
         Track::new(
             room,
-            Origin::Source { next_seq: 0x1_0000 },
+            Origin::Source {
+                next_seq: 0x1_0000,
+                last_timestamp: None,
+            },
             extensions,
             now.mono,
         )
@@ -192,7 +191,8 @@ impl Engine {
 
     /// Sends one Opus packet of a language channel to its listeners.
     ///
-    /// `timestamp` is in units of 1/48000 s, `level` in −dBov (127 is silence).
+    /// `timestamp` is in units of 1/48000 s, `level` in −dBov (127 is silence). A packet that does not
+    /// follow the one before without a gap starts a talk spurt.
     pub fn write_source(
         &mut self,
         now: &Now,
@@ -206,14 +206,21 @@ impl Engine {
             return;
         };
         let entry = &mut self.tracks[key];
-        let Origin::Source { next_seq } = &mut entry.origin else {
+        let Origin::Source {
+            next_seq,
+            last_timestamp,
+        } = &mut entry.origin
+        else {
             return;
         };
         let seq = *next_seq;
         *next_seq += 1;
+        // RFC 3551 §4.1; Opus packets are 120 ms long at most.
+        let before = last_timestamp.replace(timestamp);
+        let starts = before.is_none_or(|before| timestamp.wrapping_sub(before) > OPUS_CLOCK / 8);
         let mut packet = std::mem::take(&mut self.scratch);
         packet.clear();
-        packet.extend([0x90, 0]);
+        packet.extend([0x90, u8::from(starts) << 7]);
         packet.extend((seq as u16).to_be_bytes());
         packet.extend(timestamp.to_be_bytes());
         packet.extend([0; 4]);

@@ -299,24 +299,34 @@ impl Engine {
     ) {
         let peer = &mut *self.peers[key];
         match item {
-            RtcpItem::SenderReport { ssrc, ntp, .. } => {
+            RtcpItem::SenderReport {
+                ssrc,
+                ntp,
+                timestamp,
+            } => {
                 let streams = peer.publishing.iter_mut().flat_map(|it| &mut it.streams);
                 for stream in streams.filter(|stream| stream.ssrc == ssrc) {
                     stream.stats.sender_report(now.mono, (ntp >> 16) as u32);
                 }
+                self.on_sender_clock(now, key, ssrc, ntp, timestamp);
             }
             RtcpItem::Report(block) => {
                 let mut round_trips = None;
+                let mut video = false;
                 let slots = peer.listening.iter_mut().flat_map(|it| &mut it.slots);
                 for slot in slots.filter(|slot| slot.ssrc() == block.ssrc) {
                     slot.lost = i64::from(block.total_lost);
                     slot.jitter = block.jitter;
+                    video |= slot.video_mut().is_some();
                     if let Some(rtt) =
                         round_trip(now.ntp_middle(), block.last_sr, block.delay_since_last_sr)
                     {
                         peer.rtt.sample(rtt);
                         round_trips = Some(rtt);
                     }
+                }
+                if let Some(listening) = peer.listening.as_deref_mut().filter(|_| video) {
+                    listening.reported_loss.report(block.fraction_lost);
                 }
                 if let (Some(rtt), Some(listening)) = (round_trips, &mut peer.listening) {
                     listening.estimator.on_round_trip(rtt);
@@ -348,6 +358,8 @@ impl Engine {
                         // What is too much now fills a queue that everything else waits in.
                         self.next_allocation = None;
                     }
+                    // A probe may have ended, and the next be due.
+                    self.schedule(key);
                 }
             }
             // A source that leaves is replaced or closed by signalling.

@@ -51,6 +51,10 @@ impl Engine {
                 totals.taps_failed += 1;
             }
         }
+        // In a large room most microphones are open, and few are heard.
+        if !track.prominent && track.listeners == 0 {
+            return;
+        }
         for subscriber in &track.subscribers {
             let peer = &mut *peers[subscriber.peer];
             let (Some(to), Some(srtp), Some(listening)) =

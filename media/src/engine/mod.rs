@@ -5,6 +5,7 @@
 
 mod accept;
 mod allocation;
+mod ascent;
 mod audio;
 mod close;
 mod control;
@@ -12,15 +13,20 @@ mod data;
 mod datagram;
 mod feedback;
 mod forwarding;
+mod mute;
 mod negotiate;
 mod offer;
 mod path;
 mod peer;
 mod playing;
+mod publish_video;
+mod publisher_clock;
+mod reported_loss;
 mod reports;
 mod resend;
 mod room;
 mod sections;
+mod share;
 mod slot;
 mod stats;
 mod timers;

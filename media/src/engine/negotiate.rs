@@ -167,11 +167,13 @@ impl Engine {
                 SectionKind::Video(_) => Some(MediaKind::Video),
                 _ => None,
             };
-            let allowed = section
-                .mid
-                .as_ref()
-                .filter(|mid| receives.iter().any(|(of, _)| of == *mid));
-            let (Some(kind), Some(mid), true) = (kind, allowed, section.direction.sends()) else {
+            let allowed = section.mid.as_ref().and_then(|mid| {
+                let of_mid = receives.iter().find(|(of, _)| of == mid);
+                of_mid.map(|(_, prefer)| (mid, prefer))
+            });
+            let (Some(kind), Some((mid, prefer)), true) =
+                (kind, allowed, section.direction.sends())
+            else {
                 if let Some(track) = publishing.tracks.remove(&at) {
                     self.remove_track(track);
                 }
@@ -185,6 +187,7 @@ impl Engine {
                 Some(track) => *track,
                 None => {
                     let track = self.add_track(now, room, key, section);
+                    self.tracks[track].always = prefer.always;
                     publishing.tracks.insert(at, track);
                     track
                 }

@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::accept::Subscription;
-use super::allocation::Allocation;
+use super::ascent::Ascent;
 use super::data::DataChannels;
+use super::publisher_clock::PublisherClock;
+use super::reported_loss::ReportedLoss;
 use super::slot::Slot;
 use super::{Path, PeerStats};
 use crate::bwe::BandwidthEstimator;
@@ -124,6 +126,7 @@ pub(super) struct Publishing {
     pub(super) streams: Vec<Inbound>,
     pub(super) nack: bool,
     pub(super) reference_time: bool,
+    pub(super) clock: PublisherClock,
     /// Id of the transport-wide sequence number.
     pub(super) transport_sequence: Option<u8>,
     /// Transport-wide numbers of what came, once any did.
@@ -150,6 +153,11 @@ pub(super) struct Inbound {
     pub(super) keyframes: KeyframeRequests,
     /// Added to this stream's numbers to get the track's.
     pub(super) offset: u64,
+    /// How far, in ns, our clock is ahead of the publisher's, by its last sender report and when what it
+    /// tells of arrived.
+    pub(super) ahead: Option<i128>,
+    /// Whether the track's numbers start anew with the next packet.
+    pub(super) anew: bool,
 }
 
 impl Inbound {
@@ -161,6 +169,8 @@ impl Inbound {
             nackable: false,
             keyframes: KeyframeRequests::new(KEYFRAME_INTERVAL),
             offset: 0,
+            ahead: None,
+            anew: false,
         }
     }
 }
@@ -175,7 +185,9 @@ pub(super) struct Listening {
     pub(super) lost_before: i64,
     /// What the way to the peer can take.
     pub(super) estimator: BandwidthEstimator,
-    pub(super) allocation: Allocation,
+    /// The same, of peers that give no feedback on it.
+    pub(super) reported_loss: ReportedLoss,
+    pub(super) ascent: Ascent,
 }
 
 impl Listening {
@@ -186,7 +198,8 @@ impl Listening {
             slots: Vec::new(),
             lost_before: 0,
             estimator: BandwidthEstimator::new(now, START_BPS),
-            allocation: Allocation::default(),
+            reported_loss: ReportedLoss::default(),
+            ascent: Ascent::default(),
         }
     }
 }

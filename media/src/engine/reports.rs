@@ -1,5 +1,6 @@
 //! Timers, and the RTCP that is sent by them.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use rand::Rng;
@@ -7,7 +8,8 @@ use rand::Rng;
 use super::accept::TICK;
 use super::slot::SentReport;
 use super::timers::Entry;
-use super::{CloseReason, Engine, Path, Transmit};
+use super::track::Track;
+use super::{CloseReason, Engine, Path, Subscription, Transmit};
 use crate::clock::Now;
 use crate::rtcp::write::Compound;
 use crate::srtp::{MAX_RTCP_TRAILER, Protect};
@@ -16,6 +18,9 @@ use crate::srtp::{MAX_RTCP_TRAILER, Protect};
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// Sequence numbers in one NACK packet.
 const MAX_NACKS: usize = 64;
+
+/// Sender reports in one compound, each of 28 bytes and as much for its name.
+const MAX_SENDER_REPORTS: usize = 16;
 
 /// Writes and sends one compound.
 pub(super) fn send_compound(
@@ -45,9 +50,13 @@ pub(super) fn send_sender_report(
     out: &mut dyn Transmit,
 ) {
     send_compound(protect, to, out, |compound| {
-        compound.sender_report(report.ssrc, now.ntp(), report.timestamp, report.sent);
-        compound.cname(report.ssrc, cname);
+        write_sender_report(now, report, cname, compound);
     });
+}
+
+fn write_sender_report(now: &Now, report: &SentReport, cname: &str, compound: &mut Compound<'_>) {
+    compound.sender_report(report.ssrc, now.ntp(), report.timestamp, report.sent);
+    compound.cname(report.ssrc, cname);
 }
 
 impl Engine {
@@ -72,13 +81,24 @@ impl Engine {
                 .filter(|peer| peer.serial == entry.serial && peer.scheduled == Some(entry.at));
             if let Some(peer) = current {
                 peer.scheduled = None;
-                self.peer_due(now, entry.key, out);
+                let done = catch_unwind(AssertUnwindSafe(|| self.peer_due(now, entry.key, out)));
+                if done.is_err() {
+                    self.timeout_panicked(now, entry, out);
+                }
             }
         }
         self.due = due;
         if self.next_tick.is_some_and(|at| at <= now.mono) {
-            self.tick_rooms();
-            self.allocate(now);
+            // Before they run: should one panic, it is not due again at once.
+            self.next_tick = Some(now.mono + TICK);
+            let done = catch_unwind(AssertUnwindSafe(|| {
+                self.tick_rooms();
+                self.allocate(now);
+            }));
+            if done.is_err() {
+                self.totals.timeouts_panicked += 1;
+                tracing::error!("the rooms' tick panicked");
+            }
             let published = self.rooms.values().any(|room| !room.tracks.is_empty());
             self.next_tick = published.then_some(now.mono + TICK);
         }
@@ -97,6 +117,22 @@ impl Engine {
                 key,
                 serial: peer.serial,
             });
+        }
+    }
+
+    /// A defect that one peer's timeout meets must not end every conversation, nor come up again and again.
+    fn timeout_panicked(&mut self, now: &Now, entry: Entry, out: &mut dyn Transmit) {
+        self.totals.timeouts_panicked += 1;
+        let here = self.peers.get(entry.key);
+        let Some(peer) = here.filter(|peer| peer.serial == entry.serial) else {
+            return;
+        };
+        tracing::error!(peer = %peer.id, "handling a peer's timeout panicked; it is closed");
+        let closed = catch_unwind(AssertUnwindSafe(|| {
+            self.close_key(now, entry.key, CloseReason::Requested, out);
+        }));
+        if closed.is_err() {
+            tracing::error!("closing the peer panicked, too");
         }
     }
 
@@ -135,23 +171,28 @@ impl Engine {
             return;
         };
         let rtt = peer.rtt.estimate();
+        let mut broken = Vec::new();
+        let mut missing = Vec::new();
         for stream in publishing.streams.iter_mut().filter(|it| it.nackable) {
-            let mut missing = [0u16; MAX_NACKS];
-            let mut count = 0;
-            stream.nack.poll(now.mono, rtt, |seq| {
-                if count < MAX_NACKS {
-                    missing[count] = seq;
-                    count += 1;
-                }
-            });
-            if count == 0 {
-                continue;
+            missing.clear();
+            stream.nack.poll(now.mono, rtt, |seq| missing.push(seq));
+            if stream.nack.gave_up() {
+                broken.extend(publishing.table.known(stream.ssrc));
             }
-            peer.counters.nacks_sent += count as u64;
+            peer.counters.nacks_sent += missing.len() as u64;
             let (sender, media) = (peer.report_ssrc, stream.ssrc);
-            send_compound(&mut srtp.0, to, out, |compound| {
-                compound.nack(sender, media, &missing[..count]);
-            });
+            for missing in missing.chunks(MAX_NACKS) {
+                send_compound(&mut srtp.0, to, out, |compound| {
+                    compound.nack(sender, media, missing);
+                });
+            }
+        }
+        for stream in broken {
+            let publishing = self.peers[key].publishing.as_deref();
+            let track = publishing.and_then(|it| it.tracks.get(&stream.section).copied());
+            if let Some(track) = track {
+                self.picture_broken(now.mono, track, stream.layer);
+            }
         }
     }
 
@@ -166,12 +207,23 @@ impl Engine {
         let (Some(to), Some(srtp)) = (peer.ice.selected, &mut peer.srtp) else {
             return;
         };
-        if let Some(listening) = &mut peer.listening {
-            for slot in &mut listening.slots {
-                let Some(track) = slot.track else { continue };
-                if let Some(report) = slot.report(&tracks[track], now.mono) {
-                    send_sender_report(now, &report, cname, &mut srtp.0, to, out);
-                }
+        if let Some(listening) = &peer.listening {
+            let heard =
+                |track: &Track| track.prominent || listening.subscription != Subscription::Tracks;
+            let reports: Vec<SentReport> = listening
+                .slots
+                .iter()
+                .filter_map(|slot| {
+                    let track = &tracks[slot.track?];
+                    slot.report(track, now.mono).filter(|_| heard(track))
+                })
+                .collect();
+            for reports in reports.chunks(MAX_SENDER_REPORTS) {
+                send_compound(&mut srtp.0, to, out, |compound| {
+                    for report in reports {
+                        write_sender_report(now, report, cname, compound);
+                    }
+                });
             }
         }
         let ssrc = peer.report_ssrc;

@@ -127,6 +127,7 @@ impl Engine {
             entry.keep_packets();
         }
         entry.subscribers.push(subscriber);
+        entry.listeners += usize::from(listening.subscription != Subscription::Tracks);
         match &mut slot.stream {
             Stream::Audio(forwarder) => forwarder.attach(&entry.extensions),
             Stream::Video(video) => {
@@ -145,9 +146,9 @@ impl Engine {
             return;
         };
         if let Some(track) = listening.slots[subscriber.slot].track.take() {
-            self.tracks[track]
-                .subscribers
-                .retain(|other| *other != subscriber);
+            let entry = &mut self.tracks[track];
+            entry.subscribers.retain(|other| *other != subscriber);
+            entry.listeners -= usize::from(listening.subscription != Subscription::Tracks);
         }
     }
 
@@ -181,19 +182,25 @@ impl Engine {
                     .filter_map(|(track, level)| {
                         let track = &self.tracks[*self.track_by_id.get(&track)?];
                         match track.origin {
-                            Origin::Peer { key, .. } => Some((self.peers[key].id, level)),
-                            Origin::Source { .. } => None,
+                            Origin::Peer { key, .. } if !track.always => {
+                                Some((self.peers[key].id, level))
+                            }
+                            _ => None,
                         }
                     })
                     .collect();
                 self.events
                     .push_back(MediaEvent::Levels { room: id, speakers });
             }
-            let most = self.config.prominent_speakers;
-            for (at, track) in room.speakers.ranking().enumerate() {
-                if let Some(track) = self.track_by_id.get(&track) {
-                    set_prominent(&mut self.tracks[*track], &mut self.peers, at < most);
-                }
+            let mut places = self.config.prominent_speakers;
+            for track in room.speakers.ranking() {
+                let Some(track) = self.track_by_id.get(&track) else {
+                    continue;
+                };
+                let track = &mut self.tracks[*track];
+                let prominent = track.always || places > 0;
+                places -= usize::from(prominent && !track.always);
+                set_prominent(track, &mut self.peers, prominent);
             }
             if !room.speakers.ranking().eq(before) {
                 reranked.push(id);

@@ -87,6 +87,18 @@ totals! {
     taps_failed,
     /// Datagrams whose handling panicked.
     datagrams_panicked,
+    /// SCTP packets of data channels that are malformed.
+    data_malformed,
+    /// Data channels of peers that were refused: too many, with a label too long, or malformed.
+    channels_refused,
+    /// Data channel messages received on no open channel, or of no known kind.
+    messages_discarded,
+    /// Data channels of a peer that were ended because it broke the protocol.
+    data_violations,
+    /// Commands to the worker whose execution panicked.
+    commands_panicked,
+    /// Timeouts whose handling panicked.
+    timeouts_panicked,
     /// Frames of language channels dropped because the worker did not keep up.
     source_frames_dropped,
     /// TCP connections taken.

@@ -30,8 +30,11 @@ pub(super) struct Subscriber {
 pub(super) enum Origin {
     /// A peer's media section; the SSRC it uses now.
     Peer { key: usize, ssrc: Option<u32> },
-    /// A language channel; its next sequence number.
-    Source { next_seq: u64 },
+    /// A language channel; its next sequence number, and the timestamp of its last packet.
+    Source {
+        next_seq: u64,
+        last_timestamp: Option<u32>,
+    },
 }
 
 pub(super) struct Track {
@@ -50,6 +53,10 @@ pub(super) struct Track {
     pub(super) muted: bool,
     /// Whether it is among the loudest, of which clients are sent packets.
     pub(super) prominent: bool,
+    /// Whether it is that without a comparison: it is no microphone.
+    pub(super) always: bool,
+    /// How many listeners are sent it though it is not prominent.
+    pub(super) listeners: usize,
     /// Payload types of Opus and of redundant audio.
     opus: u8,
     red: Option<u8>,
@@ -79,6 +86,8 @@ impl Track {
             started: false,
             muted: false,
             prominent: true,
+            always: false,
+            listeners: 0,
             opus: 0,
             red: None,
             video: None,
@@ -99,7 +108,7 @@ impl Track {
                 track.red = opus.red;
             }
             SectionKind::Video(formats) => {
-                track.video = Some(Box::new(VideoTrack::new(formats, &section.rids, now)));
+                track.video = Some(Box::new(VideoTrack::new(formats, section.streams(), now)));
             }
             SectionKind::Data(_) | SectionKind::Refused => {}
         }

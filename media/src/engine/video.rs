@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::datagram::Incoming;
 use super::peer::Inbound;
+use super::slot::Stream;
 use super::track::{Origin, Subscriber};
 use super::{Engine, MediaEvent, Transmit};
 use crate::clock::Now;
@@ -100,8 +101,8 @@ impl Engine {
             .streams
             .iter()
             .position(|inbound| inbound.ssrc == header.ssrc);
-        let (inbound, new) = match found {
-            Some(found) => (found, false),
+        let inbound = match found {
+            Some(found) => found,
             // Nothing can be repeated of what never came.
             None if repaired => return,
             None => {
@@ -114,6 +115,7 @@ impl Engine {
                 publishing.streams.push(Inbound {
                     offset,
                     nackable,
+                    anew: offset > 0,
                     ..Inbound::new(
                         header.ssrc,
                         ReceiveStats::new(VIDEO_CLOCK),
@@ -121,7 +123,7 @@ impl Engine {
                     )
                 });
                 simulcast.ssrc = Some(header.ssrc);
-                (publishing.streams.len() - 1, true)
+                publishing.streams.len() - 1
             }
         };
         if simulcast.ssrc != Some(header.ssrc) {
@@ -129,6 +131,10 @@ impl Engine {
             return;
         }
         let inbound = &mut publishing.streams[inbound];
+        // Nor of what was dropped while the track was muted.
+        if repaired && inbound.anew {
+            return;
+        }
         let received = match repaired {
             true => inbound.stats.repaired(header.seq),
             false => inbound
@@ -136,8 +142,9 @@ impl Engine {
                 .receive(now.mono, header.seq, header.timestamp),
         };
         let seq = received.seq + inbound.offset;
-        let restarted = received.restarted || (new && inbound.offset > 0);
+        let restarted = received.restarted || std::mem::take(&mut inbound.anew);
         let mut reschedule = false;
+        let mut gave_up = false;
         if nackable {
             let before = inbound.nack.next_at();
             if inbound.nack.received(now.mono, received.seq) {
@@ -146,6 +153,11 @@ impl Engine {
                 self.totals.recovered += 1;
             }
             reschedule = before.is_none() && inbound.nack.next_at().is_some();
+            gave_up = inbound.nack.gave_up();
+        }
+        // What was asked for twice is sent twice.
+        if repaired && simulcast.cache.get(seq).is_some() {
+            return;
         }
         let changed = video.payload_type.replace(header.payload_type) != Some(header.payload_type);
         let codec = video
@@ -184,6 +196,9 @@ impl Engine {
             if let Some(meter) = video.meters.get_mut(layer) {
                 meter.add(now.mono, bytes.len());
             }
+            if let Some(pace) = video.paces.get_mut(layer) {
+                pace.packet(now.mono, header.timestamp);
+            }
         }
         if info.keyframe {
             inbound.keyframes.received();
@@ -212,69 +227,10 @@ impl Engine {
         if reschedule {
             self.schedule(key);
         }
+        if gave_up {
+            self.picture_broken(now.mono, track, stream.layer);
+        }
         self.publish_video(now, track, &packet, restarted, out);
-    }
-
-    /// Sends a packet of video to the subscribers whose layers it is of.
-    fn publish_video(
-        &mut self,
-        now: &Now,
-        key: usize,
-        packet: &VideoPacket<'_>,
-        restarted: bool,
-        out: &mut dyn Transmit,
-    ) {
-        let Engine {
-            tracks,
-            peers,
-            totals,
-            cname,
-            ..
-        } = self;
-        let track = &tracks[key];
-        let mut keyframes = 0u8;
-        for subscriber in &track.subscribers {
-            let peer = &mut *peers[subscriber.peer];
-            let (Some(to), Some(srtp), Some(listening)) =
-                (peer.ice.selected, &mut peer.srtp, &mut peer.listening)
-            else {
-                continue;
-            };
-            let estimator = &mut listening.estimator;
-            let slot = &mut listening.slots[subscriber.slot];
-            let Some(video) = slot.video_mut() else {
-                continue;
-            };
-            if restarted {
-                video.forwarder.restart(packet.stream);
-            }
-            let buffer = out.buffer();
-            let sent = video.forwarder.forward(
-                packet,
-                || estimator.on_sent(now.mono, packet.rtp.bytes.len()),
-                &srtp.0,
-                buffer,
-            );
-            if let Some(stream) = video.forwarder.wants_keyframe() {
-                keyframes |= 1 << stream.min(7);
-            }
-            let Some(len) = sent else { continue };
-            out.send(len, to);
-            peer.counters.packets_out += 1;
-            peer.counters.bytes_out += len as u64;
-            totals.rtp_out += 1;
-            if !slot.reported {
-                slot.reported = true;
-                if let Some(report) = slot.report(track, now.mono) {
-                    super::reports::send_sender_report(now, &report, cname, &mut srtp.0, to, out);
-                }
-            }
-        }
-        for stream in 0..8 {
-            if keyframes & (1 << stream) != 0 {
-                self.want_keyframe(now.mono, key, stream);
-            }
-        }
     }
 
     /// Asks the publisher of a track for a keyframe of one of its streams, unless it was asked just
@@ -296,6 +252,21 @@ impl Engine {
         {
             inbound.keyframes.request(now);
             self.schedule(key);
+        }
+    }
+
+    /// Something of a stream is missing for good: who watches it cannot go on without a keyframe.
+    pub(super) fn picture_broken(&mut self, now: Instant, track: usize, stream: u8) {
+        let watched = self.tracks[track].subscribers.iter().any(|subscriber| {
+            let listening = self.peers[subscriber.peer].listening.as_deref();
+            let slot = listening.map(|listening| &listening.slots[subscriber.slot]);
+            slot.is_some_and(|slot| match &slot.stream {
+                Stream::Video(video) => video.forwarder.stream() == Some(stream),
+                Stream::Audio(_) => false,
+            })
+        });
+        if watched {
+            self.want_keyframe(now, track, stream);
         }
     }
 

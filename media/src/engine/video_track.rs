@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::rtp::cache::PacketCache;
 use crate::rtp::meter::Meter;
+use crate::rtp::pace::Pace;
 use crate::rtp::sequence::ExtendTimestamp;
 use crate::rtp::track_clock::TrackClock;
 use crate::sdp::formats::VideoFormat;
@@ -17,6 +18,8 @@ use crate::video::layers::Layering;
 /// A layer that has nothing while another has packets for so long is not sent any more: publishers
 /// give up the highest one first when their way or their processor is busy.
 const LEFT_BEHIND: Duration = Duration::from_millis(300);
+/// Nor is one that leaves out so many of its frames, if it has few.
+const FRAMES_BEHIND: u32 = 3;
 
 /// How long the highest wanted layer has to be lower before a publisher is told, as a subscriber may
 /// just have scrolled past.
@@ -31,6 +34,8 @@ pub(super) struct VideoTrack {
     pub(super) streams: Vec<SimulcastStream>,
     /// Rates of the layers: of the streams of simulcast, or of the spatial layers of the only stream.
     pub(super) meters: [Meter; MAX_LAYERS],
+    /// How often the layers have frames.
+    pub(super) paces: [Pace; MAX_LAYERS],
     /// The highest layer that anybody wants, as it was told last.
     wanted: Option<Option<u8>>,
     /// Since when less is wanted than was told.
@@ -49,7 +54,7 @@ pub(super) struct SimulcastStream {
 }
 
 impl VideoTrack {
-    pub(super) fn new(formats: &[VideoFormat], rids: &[Box<str>], now: Instant) -> VideoTrack {
+    pub(super) fn new(formats: &[VideoFormat], streams: usize, now: Instant) -> VideoTrack {
         let stream = || SimulcastStream {
             ssrc: None,
             inspector: None,
@@ -61,8 +66,9 @@ impl VideoTrack {
         VideoTrack {
             formats: formats.to_vec(),
             payload_type: None,
-            streams: (0..rids.len().max(1)).map(|_| stream()).collect(),
+            streams: (0..streams.max(1)).map(|_| stream()).collect(),
             meters: [Meter::default(); MAX_LAYERS],
+            paces: [Pace::default(); MAX_LAYERS],
             wanted: None,
             lower_since: None,
         }
@@ -109,7 +115,11 @@ impl VideoTrack {
         self.meters.get(layer).is_some_and(|meter| {
             let behind = newest.zip(meter.last());
             let behind = behind.map(|(newest, last)| newest.saturating_duration_since(last));
-            meter.is_alive(now) && behind.is_some_and(|behind| behind < LEFT_BEHIND)
+            let interval = self.paces.get(layer).and_then(Pace::interval);
+            let patience = interval.map_or(LEFT_BEHIND, |interval| {
+                LEFT_BEHIND.max(interval * FRAMES_BEHIND)
+            });
+            meter.is_alive(now) && behind.is_some_and(|behind| behind < patience)
         })
     }
 
@@ -140,7 +150,10 @@ impl VideoTrack {
     /// How a subscriber that takes `formats` is sent the track, if it can be.
     pub(super) fn format_for(&self, formats: &[VideoFormat]) -> Option<VideoStreamFormat> {
         let ours = self.format()?;
-        let theirs = formats.iter().find(|format| format.decodes(ours))?;
+        let decoders = formats.iter().filter(|format| format.decodes(ours));
+        // Of several, the one that is no more than what comes.
+        let same = decoders.clone().find(|format| ours.decodes(format));
+        let theirs = same.or_else(|| decoders.into_iter().next())?;
         Some(VideoStreamFormat {
             codec: ours.codec,
             payload_type: theirs.payload_type,

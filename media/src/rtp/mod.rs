@@ -6,6 +6,7 @@ pub mod forward;
 pub mod header;
 pub mod meter;
 pub mod nack;
+pub mod pace;
 pub mod receive;
 pub mod red;
 pub mod sequence;

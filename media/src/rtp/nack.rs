@@ -47,6 +47,8 @@ pub struct NackGenerator {
     missing: Vec<Missing>,
     /// How long the last answer took.
     answer: Option<Duration>,
+    /// Whether something will never come.
+    gave_up: bool,
 }
 
 impl Default for NackGenerator {
@@ -62,6 +64,7 @@ impl Default for NackGenerator {
             highest: None,
             missing: Vec::new(),
             answer: None,
+            gave_up: false,
         }
     }
 }
@@ -96,6 +99,7 @@ impl NackGenerator {
         if seq - highest <= self.limits.gap {
             for seq in highest + 1..seq {
                 if self.missing.len() >= self.limits.missing {
+                    self.gave_up = true;
                     break;
                 }
                 self.missing.push(Missing {
@@ -108,6 +112,7 @@ impl NackGenerator {
             }
         } else {
             self.missing.clear();
+            self.gave_up = true;
         }
         self.highest = Some(seq);
         false
@@ -123,6 +128,7 @@ impl NackGenerator {
             MAX_AGE => (rtt * 3).clamp(Duration::from_millis(150), MAX_AGE),
             age => age,
         };
+        let gave_up = &mut self.gave_up;
         self.missing.retain_mut(|missing| {
             if missing.next > now {
                 return true;
@@ -130,6 +136,7 @@ impl NackGenerator {
             if missing.tries == limits.tries
                 || now.saturating_duration_since(missing.noticed) > give_up
             {
+                *gave_up = true;
                 return false;
             }
             missing.tries += 1;
@@ -144,6 +151,11 @@ impl NackGenerator {
     /// and more if the first request or the first answer was lost.
     pub fn answer(&self) -> Option<Duration> {
         self.answer
+    }
+
+    /// Whether, since this was asked last, a packet was given up that is not asked for (any more).
+    pub fn gave_up(&mut self) -> bool {
+        std::mem::take(&mut self.gave_up)
     }
 
     /// When [`NackGenerator::poll`] has something to do.
@@ -189,6 +201,7 @@ mod tests {
         }
         assert_eq!(times, [10, 60, 110]);
         assert_eq!(nack.next_at(), None);
+        assert!(nack.gave_up() && !nack.gave_up());
     }
 
     #[test]
@@ -200,6 +213,7 @@ mod tests {
         due(&mut nack, start + REORDER);
         assert!(nack.received(start + 3 * REORDER, 11));
         assert_eq!(nack.answer(), Some(2 * REORDER));
+        assert!(!nack.gave_up());
     }
 
     #[test]
@@ -209,6 +223,7 @@ mod tests {
         nack.received(start, 10);
         nack.received(start, 10 + MAX_GAP + 1);
         assert_eq!(nack.next_at(), None);
+        assert!(nack.gave_up());
         for step in 0..100 {
             nack.received(start, 200 + step * 50);
         }

@@ -58,13 +58,12 @@ impl Speakers {
 
     /// Ends a tick. Returns whether the set of speakers or a level changed enough to be told.
     ///
-    /// A track overtakes the one before it only if it speaks and has been clearly louder for
-    /// three ticks, or at once if that one is silent: so a cough does not switch, and an
-    /// answer does.
+    /// A track overtakes one that speaks only if it speaks too and has been clearly louder for three
+    /// ticks, so that a cough does not switch; and one that is idle at once if it is clearly louder now,
+    /// however quiet it is, so that nobody loses the first word.
     pub fn tick(&mut self) -> bool {
         for voice in &mut self.voices {
             voice.average += WEIGHT * (f32::from(voice.loudest) - voice.average);
-            voice.loudest = SILENCE;
         }
         // From the end on, so that who begins to speak passes all who are silent at once.
         for at in (1..self.voices.len()).rev() {
@@ -78,13 +77,15 @@ impl Speakers {
             } else {
                 challenger.ahead = 0;
             }
-            if challenger.ahead >= HOLD_TICKS || (challenger.ahead > 0 && idle) {
+            let begins = idle && f32::from(challenger.loudest) + MARGIN < incumbent.at_most();
+            if challenger.ahead >= HOLD_TICKS || begins {
                 challenger.ahead = 0;
                 self.voices.swap(at - 1, at);
             }
         }
         let mut changed = false;
         for voice in &mut self.voices {
+            voice.loudest = SILENCE;
             let level = voice.level();
             let was_speaking = voice.reported < SPEECH;
             if (level < SPEECH) != was_speaking
@@ -114,6 +115,11 @@ impl Speakers {
 impl Voice {
     fn level(&self) -> u8 {
         self.average.round() as u8
+    }
+
+    /// The level of this tick, or of late if that was louder: a pause between two words is none.
+    fn at_most(&self) -> f32 {
+        self.average.min(f32::from(self.loudest))
     }
 }
 
@@ -154,6 +160,21 @@ mod tests {
                 .collect::<Vec<_>>(),
             [B]
         );
+    }
+
+    #[test]
+    fn the_quietest_speaker_passes_the_silent_within_a_tick_but_is_not_called_active() {
+        let mut speakers = room();
+        run(&mut speakers, 10, [(A, 127), (B, 127)]);
+        assert_eq!(run(&mut speakers, 1, [(A, 127), (B, 58)]), 0);
+        assert_eq!(speakers.ranking().next(), Some(B));
+        run(&mut speakers, 20, [(A, 127), (B, 58)]);
+        assert_eq!(speakers.active().count(), 0);
+        // Noise that is no louder does not take the place.
+        run(&mut speakers, 20, [(A, 55), (B, 58)]);
+        assert_eq!(speakers.ranking().next(), Some(B));
+        run(&mut speakers, 1, [(A, 30), (B, 58)]);
+        assert_eq!(speakers.ranking().next(), Some(A));
     }
 
     #[test]

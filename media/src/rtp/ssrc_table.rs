@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use super::extension::{Extension, ExtensionIds, find};
 use super::header::Header;
+use crate::sdp::sources::{self, DeclaredSource};
 
 /// How many SSRCs one peer may teach us.
 const MAX_LEARNT: usize = 256;
@@ -30,18 +31,24 @@ pub struct Section {
     pub extensions: ExtensionIds,
     /// Payload types that this section accepts; none if nothing is sent in it.
     pub payload_types: Vec<u8>,
-    /// Its simulcast layers.
+    /// Of those, the ones of retransmissions (RFC 4588).
+    pub repairs: Vec<u8>,
+    /// Its simulcast layers, low to high.
     pub rids: Vec<Box<str>>,
     /// Whether it is video.
     pub video: bool,
-    /// SSRCs declared by `a=ssrc`; those declared to be repair streams are flagged.
-    pub ssrcs: Vec<(u32, bool)>,
+    /// Sources declared by `a=ssrc`.
+    pub ssrcs: Vec<DeclaredSource>,
 }
 
 impl Section {
     /// Whether it is what `before` was, further on.
     pub fn continues(&self, before: &Section) -> bool {
-        self.mid == before.mid && self.rids == before.rids && self.video == before.video
+        let streams = |section: &Section| sources::layers(&section.ssrcs);
+        self.mid == before.mid
+            && self.rids == before.rids
+            && self.video == before.video
+            && (!self.rids.is_empty() || streams(self) == streams(before))
     }
 }
 
@@ -69,11 +76,11 @@ impl SsrcTable {
             if !section.rids.is_empty() {
                 continue;
             }
-            for &(ssrc, repair) in &section.ssrcs {
-                self.streams.entry(ssrc).or_insert(Stream {
+            for source in &section.ssrcs {
+                self.streams.entry(source.ssrc).or_insert(Stream {
                     section: at,
-                    layer: 0,
-                    repair,
+                    layer: source.layer,
+                    repair: source.repair,
                 });
             }
         }
@@ -96,6 +103,11 @@ impl SsrcTable {
     /// Whether it is known what `ssrc` carries.
     pub fn knows(&self, ssrc: u32) -> bool {
         self.streams.contains_key(&ssrc)
+    }
+
+    /// What `ssrc` carries, as far as it is known.
+    pub fn known(&self, ssrc: u32) -> Option<Stream> {
+        self.streams.get(&ssrc).copied()
     }
 
     /// Another source carries what `ssrc` did: late packets of it belong to nothing.
@@ -154,10 +166,14 @@ impl SsrcTable {
             }
             None => 0,
         };
+        // Not everybody who repairs tells what: but the payload type tells that it is no media.
+        let rtx = self.sections[section]
+            .repairs
+            .contains(&header.payload_type);
         Some(Stream {
             section,
             layer: layer as u8,
-            repair: repaired.is_some(),
+            repair: repaired.is_some() || rtx,
         })
     }
 }
@@ -175,9 +191,18 @@ mod tests {
             mid: Some(mid.into()),
             extensions,
             payload_types: payload_types.to_vec(),
+            repairs: vec![97],
             rids: vec!["q".into(), "h".into()],
             video: true,
             ssrcs: Vec::new(),
+        }
+    }
+
+    fn declared(ssrc: u32, layer: u8, repair: bool) -> DeclaredSource {
+        DeclaredSource {
+            ssrc,
+            layer,
+            repair,
         }
     }
 
@@ -230,14 +255,45 @@ mod tests {
     fn declared_sources_of_layers_wait_for_their_packets() {
         let mut table = SsrcTable::default();
         let mut simulcast = section("1", &[96, 97]);
-        simulcast.ssrcs = vec![(1, false), (2, true), (3, false)];
+        simulcast.ssrcs = vec![
+            declared(1, 0, false),
+            declared(2, 0, true),
+            declared(3, 0, false),
+        ];
         let mut plain = section("0", &[98]);
         plain.rids.clear();
-        plain.ssrcs = vec![(9, false)];
+        plain.ssrcs = vec![declared(9, 0, false)];
         table.apply(vec![plain, simulcast]);
         assert!(resolve(&mut table, &packet(9, 98, &[])).is_some());
         let upper = resolve(&mut table, &packet(3, 96, &[(4, "1"), (10, "h")])).unwrap();
         assert_eq!((upper.layer, upper.repair), (1, false));
+    }
+
+    #[test]
+    fn a_retransmission_is_no_media_though_nothing_tells_what_it_repairs() {
+        let mut plain = section("1", &[96, 97]);
+        plain.rids.clear();
+        let mut table = SsrcTable::default();
+        table.apply(vec![plain]);
+        assert!(!resolve(&mut table, &packet(1, 96, &[])).unwrap().repair);
+        assert!(resolve(&mut table, &packet(2, 97, &[])).unwrap().repair);
+    }
+
+    #[test]
+    fn sources_without_rids_have_the_layers_that_were_declared() {
+        let mut legacy = section("1", &[96, 97]);
+        legacy.rids.clear();
+        legacy.ssrcs = vec![
+            declared(1, 0, false),
+            declared(2, 1, false),
+            declared(3, 1, true),
+        ];
+        let mut table = SsrcTable::default();
+        table.apply(vec![legacy]);
+        let upper = resolve(&mut table, &packet(2, 96, &[])).unwrap();
+        assert_eq!((upper.layer, upper.repair), (1, false));
+        let repair = resolve(&mut table, &packet(3, 97, &[])).unwrap();
+        assert_eq!((repair.layer, repair.repair), (1, true));
     }
 
     #[test]

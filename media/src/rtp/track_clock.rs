@@ -16,6 +16,8 @@ pub struct TrackClock {
     window_start: Instant,
     current: i64,
     previous: i64,
+    /// By how much, in ns, the publisher's own clock puts samples later than their arrival does.
+    shift: i64,
 }
 
 impl TrackClock {
@@ -27,6 +29,7 @@ impl TrackClock {
             window_start: now,
             current: 0,
             previous: 0,
+            shift: 0,
         }
     }
 
@@ -55,16 +58,34 @@ impl TrackClock {
     /// packet.
     pub fn timestamp_at(&self, now: Instant) -> Option<u64> {
         let epoch = self.epoch?;
-        let media = nanos_between(epoch, now) - self.current.min(self.previous);
+        let media = nanos_between(epoch, now) - self.current.min(self.previous) - self.shift;
         // To the nearest tick, so that what was rounded down on the way in comes out as it was.
         let ticks = (i128::from(media) * i128::from(self.rate) + 500_000_000) / 1_000_000_000;
         u64::try_from(ticks).ok()
     }
 
-    /// When the sample with `timestamp` would have arrived on an idle network, the inverse of
-    /// [`TrackClock::timestamp_at`]; `None` before the first packet.
+    /// When the sample with `timestamp` would have arrived on an idle network, or in time with the
+    /// publisher's other streams; the inverse of [`TrackClock::timestamp_at`]. `None` before the first
+    /// packet.
     pub fn instant_of(&self, timestamp: u64) -> Option<Instant> {
-        let at = self.media_nanos(timestamp) + self.current.min(self.previous);
+        self.after_epoch(self.arrives(timestamp) + self.shift)
+    }
+
+    /// The same, by arrivals alone.
+    pub fn arrival_of(&self, timestamp: u64) -> Option<Instant> {
+        self.after_epoch(self.arrives(timestamp))
+    }
+
+    /// Puts all samples later by so many nanoseconds than their arrival does.
+    pub fn shift(&mut self, nanos: i64) {
+        self.shift = nanos;
+    }
+
+    fn arrives(&self, timestamp: u64) -> i64 {
+        self.media_nanos(timestamp) + self.current.min(self.previous)
+    }
+
+    fn after_epoch(&self, at: i64) -> Option<Instant> {
         let after = Duration::from_nanos(at.unsigned_abs());
         if at < 0 {
             self.epoch?.checked_sub(after)
@@ -78,6 +99,7 @@ impl TrackClock {
         self.window_start = now;
         self.current = elapsed - self.media_nanos(timestamp);
         self.previous = self.current;
+        self.shift = 0;
     }
 
     fn media_nanos(&self, timestamp: u64) -> i64 {
@@ -110,6 +132,18 @@ mod tests {
             let sent = start + Duration::from_millis(20 * packet);
             assert_eq!(clock.instant_of(first + 960 * packet), Some(sent));
         }
+    }
+
+    #[test]
+    fn samples_are_moved_by_what_the_publishers_clock_says() {
+        let start = Instant::now();
+        let mut clock = TrackClock::new(90_000, start);
+        clock.observe(start, 1 << 32);
+        clock.shift(-50_000_000);
+        let before = start.checked_sub(Duration::from_millis(50)).unwrap();
+        assert_eq!(clock.instant_of(1 << 32), Some(before));
+        assert_eq!(clock.arrival_of(1 << 32), Some(start));
+        assert_eq!(clock.timestamp_at(start), Some((1 << 32) + 4500));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! One association of the library, with its defects kept from everything else.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -77,6 +77,10 @@ pub(super) struct Association {
     sizes: MessageSizes,
     /// Whether the library may have something to send.
     dirty: bool,
+    /// Whether messages are left in the library.
+    paused: bool,
+    /// Streams that have some.
+    unread: BTreeSet<u16>,
 }
 
 impl Association {
@@ -99,6 +103,8 @@ impl Association {
                 inspector,
                 sizes,
                 dirty: true,
+                paused: false,
+                unread: BTreeSet::new(),
             })
         })?
         .ok_or(AssociationEnd::Library)
@@ -127,6 +133,8 @@ impl Association {
                 inspector,
                 sizes,
                 dirty: true,
+                paused: false,
+                unread: BTreeSet::new(),
             };
             Some((association, answer))
         })
@@ -179,9 +187,27 @@ impl Association {
         // Once for everything that happened: each time it is asked, the library retransmits as much
         // again as the congestion window allows.
         if std::mem::take(&mut self.dirty) {
+            let before = out.len();
             contain(|| transmit(now, &mut self.library, out))?;
+            for packet in out.range(before..) {
+                self.inspector.sent(packet);
+            }
         }
         Ok(())
+    }
+
+    /// Whether everything was sent and acknowledged.
+    pub(super) fn is_idle(&self) -> bool {
+        !self.dirty && self.next_at().is_none()
+    }
+
+    /// Leaves messages in the library from now on, or takes them again. What the library keeps is
+    /// bounded: the peer's further packets count as lost.
+    pub(super) fn set_paused(&mut self, paused: bool) {
+        self.paused = paused;
+        self.inspector.set_paused(paused);
+        // What is taken opens the window.
+        self.dirty |= !paused;
     }
 
     /// What happened, oldest first.
@@ -189,7 +215,14 @@ impl Association {
         &mut self,
         events: &mut Vec<AssociationEvent>,
     ) -> Result<(), AssociationEnd> {
-        contain(|| self.take_events(events))?;
+        contain(|| {
+            self.take_events(events);
+            if !self.paused {
+                for id in std::mem::take(&mut self.unread) {
+                    self.read(id, events);
+                }
+            }
+        })?;
         if self.library.is_closed() || self.library.is_drained() {
             // One that answered an INIT counts as closed until the cookie comes.
             if self.is_up() {
@@ -209,6 +242,9 @@ impl Association {
                 Event::Stream(StreamEvent::Opened { .. }) => {
                     // The library has a list of them for whoever accepts them.
                     let _ = self.library.accept_stream();
+                }
+                Event::Stream(StreamEvent::Readable { id }) if self.paused => {
+                    self.unread.insert(id);
                 }
                 Event::Stream(StreamEvent::Readable { id }) => self.read(id, events),
                 Event::Stream(StreamEvent::BufferedAmountReleased { id, n_bytes }) => {

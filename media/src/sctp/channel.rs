@@ -42,14 +42,27 @@ impl Channel {
         }
     }
 
+    /// What the library keeps of it costs this much memory.
+    pub(super) fn cost(&self) -> usize {
+        self.unsent_len + self.unsent.len() * CHUNK_OVERHEAD
+    }
+
     /// Whether the buffer has no room for a message of `len` bytes. An empty buffer has for any.
     pub(super) fn is_full(&self, len: usize) -> bool {
         let limit = match self.parameters.reliability {
             Reliability::Reliable => RELIABLE_BUFFER,
             Reliability::Retransmits(_) | Reliability::Lifetime(_) => LOSSY_BUFFER,
         };
-        let cost = self.unsent_len + self.unsent.len() * CHUNK_OVERHEAD;
+        let cost = self.cost();
         cost > 0 && cost + len + CHUNK_OVERHEAD > limit
+    }
+
+    /// How full the buffer of a reliable channel is, from 0 to 1; others lose what does not fit.
+    pub(super) fn fill(&self) -> f64 {
+        match self.parameters.reliability {
+            Reliability::Reliable => self.cost() as f64 / RELIABLE_BUFFER as f64,
+            Reliability::Retransmits(_) | Reliability::Lifetime(_) => 0.0,
+        }
     }
 
     /// A message was given to the association.

@@ -44,6 +44,12 @@ pub(crate) enum Violation {
     /// The peer uses more streams than there can be channels.
     #[error("too many streams")]
     TooManyStreams,
+    /// The peer does not answer requests to reset streams, of which each is kept and repeated.
+    #[error("too many resets are unanswered")]
+    TooManyResets,
+    /// The peer resets channels before it has taken what they carry, which is kept until it has.
+    #[error("too much is unsent on channels that were reset")]
+    TooMuchRetired,
 }
 
 /// What to do with a chunk.
@@ -213,6 +219,11 @@ impl Incoming {
         let cost = len + fragments * CHUNK_OVERHEAD;
         // Unordered messages are handed out ahead of their turn; an abandoned one never gets its turn.
         self.undelivered = (self.undelivered - cost as i64).max(-(AHEAD as i64));
+    }
+
+    /// Whether so much waits to be handed out that no more should be taken.
+    pub(super) fn is_full(&self) -> bool {
+        self.undelivered > UNDELIVERED / 2
     }
 
     /// To be asked once the library has nothing more to hand out.

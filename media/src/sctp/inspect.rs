@@ -4,7 +4,7 @@
 //! over one unknown chunk, and spends time and memory on numbers that a peer is free to choose. So each
 //! packet is made anew from the chunks that it can take.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
@@ -100,7 +100,14 @@ pub(super) struct Inspector {
     open: bool,
     /// Streams that the library takes for unordered.
     unordered: Vec<u16>,
+    /// Numbers of our requests to reset streams that the peer has not answered.
+    resets: BTreeSet<u32>,
+    /// Whether messages wait in the library until they are wanted.
+    paused: bool,
 }
+
+/// Requests of ours to reset streams that may be unanswered: the library keeps each, and repeats them all.
+const MAX_RESETS: usize = 64;
 
 impl Inspector {
     /// An association that this side began; data will have messages of at most `max_message` bytes.
@@ -111,6 +118,8 @@ impl Inspector {
             sender: None,
             open: false,
             unordered: Vec::new(),
+            resets: BTreeSet::new(),
+            paused: false,
         }
     }
 
@@ -196,6 +205,27 @@ impl Inspector {
         }
     }
 
+    /// Messages wait in the library from now on, or are taken again.
+    pub(super) fn set_paused(&mut self, paused: bool) {
+        self.paused = paused;
+    }
+
+    /// A packet of ours, before it is sent.
+    pub(super) fn sent(&mut self, packet: &[u8]) {
+        // The library gives these packets of their own, and there are few.
+        if packet.get(12) != Some(&chunk::RECONFIG) {
+            return;
+        }
+        let Some(packet) = Packet::parse(packet) else {
+            return;
+        };
+        for chunk in packet.chunks().filter(|it| it.kind == chunk::RECONFIG) {
+            let requests = parameters(chunk.value).filter(|(kind, _)| *kind == OUTGOING_RESET);
+            let numbers = requests.filter_map(|(_, value)| u32_at(value, 0));
+            self.resets.extend(numbers);
+        }
+    }
+
     /// The library handed out a message.
     pub(super) fn delivered(&mut self, len: usize, fragments: usize) {
         if let Some(sender) = &mut self.sender {
@@ -205,6 +235,13 @@ impl Inspector {
 
     /// To be asked once the library has nothing more to hand out.
     pub(super) fn check(&self) -> Result<(), Violation> {
+        if self.resets.len() > MAX_RESETS {
+            return Err(Violation::TooManyResets);
+        }
+        if self.paused {
+            // What waits is not what cannot be handed out.
+            return Ok(());
+        }
         self.sender
             .as_ref()
             .map_or(Ok(()), |it| it.incoming.check())
@@ -219,6 +256,10 @@ impl Inspector {
         ) else {
             return Ok(());
         };
+        if self.paused && sender.incoming.is_full() {
+            // As if the network had lost it: the peer sends it again, and learns to send less.
+            return Ok(());
+        }
         // A chunk without data is a protocol violation that costs memory and counts as no bytes.
         let Some(len) = chunk.value.len().checked_sub(12).filter(|len| *len > 0) else {
             return Ok(());
@@ -273,6 +314,10 @@ impl Inspector {
             return;
         };
         for (kind, value) in parameters(chunk.value) {
+            if kind == OUTGOING_RESET && self.paused {
+                // The streams may have messages that wait; the peer repeats it.
+                continue;
+            }
             match (kind, u32_at(value, 0), u32_at(value, 4), u32_at(value, 8)) {
                 (OUTGOING_RESET, Some(number), Some(_), Some(last_tsn)) => {
                     if number == sender.next_reset.wrapping_sub(1) {
@@ -295,7 +340,10 @@ impl Inspector {
                     }
                 }
                 // The library takes every response for the end of its request.
-                (RECONFIG_RESPONSE, Some(_), Some(result), _) if result != RESULT_IN_PROGRESS => {
+                (RECONFIG_RESPONSE, Some(number), Some(result), _)
+                    if result != RESULT_IN_PROGRESS =>
+                {
+                    self.resets.remove(&number);
                     push_parameter(passed, kind, &value[..8]);
                 }
                 _ => {}

@@ -17,6 +17,8 @@
 //!   told not to.
 //! - Each time it is asked for packets after a timeout, it retransmits a whole congestion window. It is
 //!   asked once for each thing that happens.
+//! - It keeps what a channel that was reset had unsent, and each reset that the peer does not answer,
+//!   without a bound. Both are bounded.
 //! - It takes the answer that a reset is in progress for its end, and repeats a reset whose answer was
 //!   lost, on a stream that may have a new channel by then. `inspect` sees to both.
 //! - An empty message takes a number and sends nothing, which stalls the stream. They are sent as RFC 8831
@@ -47,6 +49,7 @@ use rtc_sctp::PayloadProtocolIdentifier;
 use self::association::{Association, AssociationEvent, MessageSizes};
 use self::channel::{Channel, Phase};
 use self::dcep::Dcep;
+use self::incoming::Violation;
 use self::inspect::plain_init;
 use self::packet::{Packet, chunk};
 
@@ -60,6 +63,9 @@ pub(crate) use self::interface::{
     OpenChannelError, SendDataError,
 };
 
+/// What channels that the peer reset may have unsent together, in bytes of memory.
+const MAX_RETIRED: usize = 8 << 20;
+
 /// The data channels of one peer connection. See the [module](self).
 pub(crate) struct DataTransport {
     config: DataConfig,
@@ -68,6 +74,8 @@ pub(crate) struct DataTransport {
     answered: Option<(Bytes, Bytes)>,
     over: bool,
     channels: BTreeMap<u16, Channel>,
+    /// What the library may still keep of channels that were reset, in bytes of memory: it sends it all.
+    retired: usize,
     to_send: VecDeque<Bytes>,
     events: VecDeque<DataEvent>,
     counters: DataCounters,
@@ -82,6 +90,7 @@ impl DataTransport {
             answered: None,
             over: false,
             channels: BTreeMap::new(),
+            retired: 0,
             to_send: VecDeque::new(),
             events: VecDeque::new(),
             counters: DataCounters::default(),
@@ -223,15 +232,29 @@ impl DataTransport {
         }
     }
 
+    /// How full the buffer of a reliable channel is, from 0 to 1.
+    pub(crate) fn fill(&self, id: ChannelId) -> f64 {
+        self.channels.get(&id.0).map_or(0.0, Channel::fill)
+    }
+
     /// Bytes of messages of a channel that the peer has not acknowledged.
     #[cfg(test)]
     pub(crate) fn buffered(&self, id: ChannelId) -> usize {
         self.channels.get(&id.0).map_or(0, Channel::buffered)
     }
 
-    /// What went wrong so far.
-    pub(crate) fn counters(&self) -> &DataCounters {
-        &self.counters
+    /// What went wrong since this was asked last.
+    pub(crate) fn take_counters(&mut self) -> DataCounters {
+        std::mem::take(&mut self.counters)
+    }
+
+    /// Gives no messages from now on, or goes on. Those that come meanwhile wait, up to a bound above
+    /// which the peer has to send them again.
+    pub(crate) fn set_paused(&mut self, now: Instant, paused: bool) {
+        if let Some(association) = &mut self.association {
+            association.set_paused(paused);
+            self.settle(now, Ok(()));
+        }
     }
 
     /// Ends the association; [`DataTransport::poll_transmit`] has the words. No event follows.
@@ -307,14 +330,22 @@ impl DataTransport {
                     }
                 }
                 AssociationEvent::Reset { stream } => {
-                    if self.channels.remove(&stream).is_some() {
+                    if let Some(channel) = self.channels.remove(&stream) {
+                        self.retired += channel.cost();
                         let id = ChannelId(stream);
                         self.events.push_back(DataEvent::Closed { id });
                     }
                 }
             }
         }
-        if let Err(end) = fared.and(polled) {
+        if self.association.as_ref().is_some_and(Association::is_idle) {
+            self.retired = 0;
+        }
+        let bounded = match self.retired > MAX_RETIRED {
+            true => Err(Violation::TooMuchRetired.into()),
+            false => Ok(()),
+        };
+        if let Err(end) = fared.and(polled).and(bounded) {
             self.end(now, end);
         }
     }

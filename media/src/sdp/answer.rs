@@ -37,7 +37,7 @@ pub struct MediaAnswer {
     pub prefer: Preference,
 }
 
-/// How a publisher should encode.
+/// How a publisher should encode, and what it is that it publishes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Preference {
     /// The video codec; the offer's first if there is none.
@@ -48,6 +48,8 @@ pub struct Preference {
     pub stereo: bool,
     /// Whether audio is sent redundantly (RFC 2198), if the client can.
     pub red: bool,
+    /// Whether it is no microphone, and is sent to clients however many are louder.
+    pub always: bool,
 }
 
 /// One stream that the server sends.

@@ -112,8 +112,8 @@ impl VideoFormat {
             .to_ascii_lowercase()
     }
 
-    /// Whether who can decode this format can decode `other`: the same codec, packetisation and
-    /// profile. Levels are not compared, as decoders take more than they say.
+    /// Whether who can decode this format can decode `other`: the same codec and profile, or one that
+    /// is part of it. Levels are not compared, as decoders take more than they say.
     pub fn decodes(&self, other: &VideoFormat) -> bool {
         if self.codec != other.codec {
             return false;
@@ -125,11 +125,23 @@ impl VideoFormat {
             VideoCodec::Av1 => same("profile", "0"),
             VideoCodec::H264 => {
                 // The level is the last of the three bytes; constraint bits are the middle one.
-                let profile = |format: &VideoFormat| {
+                let bytes = |format: &VideoFormat| {
                     let id = format.parameter("profile-level-id", "42e01f");
-                    id.get(..2).map(str::to_owned)
+                    let byte = |at: usize| u8::from_str_radix(id.get(at..at + 2)?, 16).ok();
+                    Some((byte(0)?, byte(2)?))
                 };
-                same("packetization-mode", "0") && profile(self) == profile(other)
+                let mode = |format: &VideoFormat| {
+                    let mode = format.parameter("packetization-mode", "0");
+                    mode.parse::<u8>().ok()
+                };
+                // Who takes fragments takes whole units, too (RFC 6184 §6.2 and §6.3).
+                let units = mode(self).is_some() && mode(self) >= mode(other);
+                let (Some(ours), Some(theirs)) = (bytes(self), bytes(other)) else {
+                    return false;
+                };
+                // Constrained baseline is what all profiles have in common (H.264 §A.2).
+                let common = theirs.0 == 0x42 && theirs.1 & 0x40 != 0;
+                units && mode(other).is_some() && (ours.0 == theirs.0 || common)
             }
         }
     }

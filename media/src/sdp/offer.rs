@@ -10,7 +10,7 @@ pub use super::section::{Direction, Section, SectionKind};
 use super::section::{has, value};
 
 /// The largest offer that is read, in bytes. A video section of Chromium's is about 5 KiB.
-pub const MAX_OFFER: usize = 512 * 1024;
+pub const MAX_OFFER: usize = 1024 * 1024;
 /// The most media sections in an offer.
 pub const MAX_SECTIONS: usize = 128;
 

@@ -1,4 +1,5 @@
 use super::super::formats::OpusFormat;
+use super::super::sources::DeclaredSource;
 use super::*;
 use crate::rtp::extension::Extension;
 
@@ -64,6 +65,30 @@ fn without(line: &str) -> String {
     kept.join("\r\n") + "\r\n"
 }
 
+fn source(ssrc: u32, layer: u8, repair: bool) -> DeclaredSource {
+    DeclaredSource {
+        ssrc,
+        layer,
+        repair,
+    }
+}
+
+#[test]
+fn reads_simulcast_without_rids() {
+    let group = "a=ssrc-group:SIM 300 100\r\na=ssrc-group:FID 300 301\r\na=ssrc:300 cname:x\r\n\
+                 a=ssrc:301 cname:x\r\na=ssrc:100";
+    let text = CHROMIUM.replacen("a=ssrc:100", group, 1);
+    let video = &Offer::parse(&text).unwrap().sections[1];
+    let expected = [
+        source(300, 0, false),
+        source(301, 0, true),
+        source(100, 1, false),
+        source(101, 1, true),
+    ];
+    assert_eq!(video.ssrcs, expected);
+    assert_eq!(video.streams(), 2);
+}
+
 #[test]
 fn reads_what_chromium_offers() {
     let offer = Offer::parse_audio(CHROMIUM).unwrap();
@@ -83,10 +108,10 @@ fn reads_what_chromium_offers() {
     assert_eq!(audio.direction, Direction::SendOnly);
     assert_eq!(audio.extensions.get(Extension::AudioLevel), Some(1));
     assert_eq!(audio.extensions.get(Extension::Mid), Some(4));
-    assert_eq!(audio.ssrcs, [(3_570_614_608, false)]);
+    assert_eq!(audio.ssrcs, [source(3_570_614_608, 0, false)]);
     let video = &offer.sections[1];
     assert_eq!(video.kind, SectionKind::Refused);
-    assert_eq!(video.ssrcs, [(100, false), (101, true)]);
+    assert_eq!(video.ssrcs, [source(100, 0, false), source(101, 0, true)]);
     assert_eq!(
         offer.audio_sections(Direction::sends, "sendonly"),
         Ok(vec![0])

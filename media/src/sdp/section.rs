@@ -4,6 +4,8 @@ use rtc_sdp::description::common::Attribute;
 use rtc_sdp::description::media::MediaDescription;
 
 use super::formats::{DataFormat, OpusFormat, VideoFormat};
+use super::layers;
+use super::sources::{self, DeclaredSource};
 use crate::rtp::extension::{Extension, ExtensionIds};
 
 /// The most simulcast layers of a section that are taken.
@@ -97,8 +99,8 @@ pub struct Section {
     pub kind: SectionKind,
     /// Ids of the extensions this server understands.
     pub extensions: ExtensionIds,
-    /// SSRCs declared by `a=ssrc`, flagged if `a=ssrc-group:FID` says they repair another.
-    pub ssrcs: Vec<(u32, bool)>,
+    /// Sources declared by `a=ssrc`.
+    pub ssrcs: Vec<DeclaredSource>,
     /// The track of `a=msid`, if the offerer sends one.
     pub msid_track: Option<String>,
     /// The simulcast layers that the offerer would send (`a=rid … send`), in the offer's order; empty
@@ -134,7 +136,7 @@ impl Section {
                 .or_else(|| direction(session))
                 .unwrap_or(Direction::SendRecv),
             extensions,
-            ssrcs: ssrcs(attributes),
+            ssrcs: sources::read(attributes),
             msid_track: value(attributes, "msid")
                 .and_then(|msid| msid.split_whitespace().nth(1))
                 .filter(|track| track.len() <= 256)
@@ -145,6 +147,19 @@ impl Section {
 }
 
 impl Section {
+    /// The rids of its simulcast layers, low to high; see [`layers`].
+    pub fn layers(&self) -> Vec<Box<str>> {
+        layers::low_to_high(&self.rids)
+    }
+
+    /// How many streams of simulcast the offerer may send.
+    pub fn streams(&self) -> usize {
+        match self.rids.len() {
+            0 => sources::layers(&self.ssrcs),
+            rids => rids,
+        }
+    }
+
     /// Takes from a section of ours what the answer to it leaves out. Gives whether that is anything.
     /// What the answer adds or changes, or a refusal, is passed over.
     pub(crate) fn narrow(&mut self, answer: &Section) -> bool {
@@ -213,23 +228,6 @@ fn direction(attributes: &[Attribute]) -> Option<Direction> {
         "inactive" => Some(Direction::Inactive),
         _ => None,
     })
-}
-
-fn ssrcs(attributes: &[Attribute]) -> Vec<(u32, bool)> {
-    let repairs: Vec<u32> = values(attributes, "ssrc-group")
-        .filter_map(|group| group.strip_prefix("FID "))
-        .filter_map(|group| group.split_whitespace().nth(1)?.parse().ok())
-        .collect();
-    let mut ssrcs: Vec<(u32, bool)> = Vec::new();
-    for value in values(attributes, "ssrc") {
-        let Some(ssrc) = value.split(' ').next().and_then(|ssrc| ssrc.parse().ok()) else {
-            continue;
-        };
-        if ssrcs.len() < 16 && !ssrcs.iter().any(|&(known, _)| known == ssrc) {
-            ssrcs.push((ssrc, repairs.contains(&ssrc)));
-        }
-    }
-    ssrcs
 }
 
 /// The layers of `a=simulcast:send` (RFC 8853 §5.1) that have an `a=rid` line; alternatives of one

@@ -65,6 +65,12 @@ pub(crate) struct Layer {
     pub(crate) wants_keyframe: bool,
     pub(crate) keyframes: usize,
     pub(crate) resent: usize,
+    /// It has frame of the camera's whose number this divides.
+    pub(crate) every: u64,
+    /// Loses the first packet of the next keyframe on the way.
+    pub(crate) lose_start: bool,
+    /// Leaves out the next packet, and does not keep it either.
+    pub(crate) forget: bool,
     seq: u16,
     rtx_seq: u16,
     timestamp: u32,
@@ -162,8 +168,10 @@ impl Camera {
         self.next = Some(next + self.interval);
         self.number += 1;
         let captured = (now - self.start).as_millis() as u32;
-        for layer in self.layers.iter_mut().filter(|layer| layer.active) {
-            layer.encode(&self.mid, &self.format, self.number, captured, |packet| {
+        let number = self.number;
+        let due = |layer: &&mut Layer| layer.active && number.is_multiple_of(layer.every);
+        for layer in self.layers.iter_mut().filter(due) {
+            layer.encode(&self.mid, &self.format, number, captured, |packet| {
                 sent.push(packet.write(transport));
             });
         }
@@ -219,6 +227,9 @@ impl Layer {
             wants_keyframe: true,
             keyframes: 0,
             resent: 0,
+            every: 1,
+            lose_start: false,
+            forget: false,
             seq: (ssrc as u16).wrapping_mul(7919),
             rtx_seq: (ssrc as u16).wrapping_mul(4241),
             timestamp: ssrc.wrapping_mul(0x9E37_79B9),
@@ -234,6 +245,11 @@ impl Layer {
     /// Goes on under another source, as a browser does whose encoder was replaced.
     pub(crate) fn replace_source(&mut self, ssrc: u32) {
         *self = Layer::new(self.rid, ssrc, self.bps);
+    }
+
+    /// The timestamp of a frame captured so many ms after the start.
+    pub(crate) fn timestamp_at(&self, captured: u32) -> u32 {
+        self.timestamp.wrapping_add(90 * captured)
     }
 
     /// Tells its mid and rid again.
@@ -284,7 +300,7 @@ impl Layer {
             let marker = index + 1 == count;
             let introduce = self.introduced < INTRODUCTION;
             self.introduced += 1;
-            send(Outgoing {
+            let outgoing = Outgoing {
                 payload_type: format.payload_type,
                 marker,
                 seq: self.seq,
@@ -293,9 +309,16 @@ impl Layer {
                 mid: introduce.then_some(mid),
                 rid: self.rid.filter(|_| introduce).map(|rid| (RID_ID, rid)),
                 payload: payload.clone(),
-            });
-            self.history
-                .push_back((self.seq, marker, timestamp, payload));
+            };
+            let lost = key && index == 0 && std::mem::take(&mut self.lose_start);
+            let forgotten = std::mem::take(&mut self.forget);
+            if !lost && !forgotten {
+                send(outgoing);
+            }
+            if !forgotten {
+                self.history
+                    .push_back((self.seq, marker, timestamp, payload));
+            }
             if self.history.len() > HISTORY {
                 self.history.pop_front();
             }

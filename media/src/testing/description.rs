@@ -39,8 +39,10 @@ pub(crate) struct Codecs {
     pub(crate) opus: u8,
     pub(crate) red: Option<u8>,
     pub(crate) video: Vec<Format>,
-    /// Extension id of transport-wide numbers.
+    /// Extension id of transport-wide numbers; 0 for none.
     pub(crate) transport: u8,
+    /// Whether there are retransmissions (RFC 4588).
+    pub(crate) repair: bool,
 }
 
 impl Default for Codecs {
@@ -50,6 +52,7 @@ impl Default for Codecs {
             red: Some(63),
             video: vec![VP8, H264],
             transport: TRANSPORT_ID,
+            repair: true,
         }
     }
 }
@@ -69,7 +72,7 @@ pub(crate) struct Section {
     pub(crate) kind: Kind,
     pub(crate) direction: &'static str,
     pub(crate) rids: Vec<&'static str>,
-    /// The source and its repair, declared by `a=ssrc`.
+    /// The sources and their repairs, in turn, declared by `a=ssrc`.
     pub(crate) ssrcs: Vec<u32>,
     /// Given up: port 0.
     pub(crate) stopped: bool,
@@ -130,20 +133,23 @@ impl Section {
         let mut sdp = format!(
             "m=video {port} UDP/TLS/RTP/SAVPF {}\r\n{}a={}\r\na=rtcp-mux\r\n\
              a=extmap:{MID_ID} {MID_URI}\r\na=extmap:{RID_ID} {RID_URI}\r\n\
-             a=extmap:{REPAIRED_RID_ID} {REPAIRED_RID_URI}\r\n\
-             a=extmap:{} {TRANSPORT_SEQUENCE_URI}\r\n",
+             a=extmap:{REPAIRED_RID_ID} {REPAIRED_RID_URI}\r\n",
             numbers.join(" "),
             self.write_head(),
             self.direction,
-            codecs.transport,
         );
+        if codecs.transport != 0 {
+            sdp += &format!("a=extmap:{} {TRANSPORT_SEQUENCE_URI}\r\n", codecs.transport);
+        }
         for format in &codecs.video {
             let (number, rtx, name) = (format.payload_type, format.rtx, format.name);
             sdp += &format!(
                 "a=rtpmap:{number} {name}/90000\r\na=rtcp-fb:{number} transport-cc\r\n\
-                 a=rtcp-fb:{number} nack\r\na=rtcp-fb:{number} nack pli\r\n\
-                 a=rtpmap:{rtx} rtx/90000\r\na=fmtp:{rtx} apt={number}\r\n"
+                 a=rtcp-fb:{number} nack\r\na=rtcp-fb:{number} nack pli\r\n"
             );
+            if codecs.repair {
+                sdp += &format!("a=rtpmap:{rtx} rtx/90000\r\na=fmtp:{rtx} apt={number}\r\n");
+            }
             if !format.parameters.is_empty() {
                 sdp += &format!("a=fmtp:{number} {}\r\n", format.parameters);
             }
@@ -159,8 +165,12 @@ impl Section {
 
     fn write_ssrcs(&self) -> String {
         let mut sdp = String::new();
-        if let [ssrc, rtx] = self.ssrcs[..] {
-            sdp += &format!("a=ssrc-group:FID {ssrc} {rtx}\r\n");
+        if self.ssrcs.len() > 2 {
+            let layers: Vec<String> = self.ssrcs.iter().step_by(2).map(u32::to_string).collect();
+            sdp += &format!("a=ssrc-group:SIM {}\r\n", layers.join(" "));
+        }
+        for pair in self.ssrcs.chunks_exact(2) {
+            sdp += &format!("a=ssrc-group:FID {} {}\r\n", pair[0], pair[1]);
         }
         for ssrc in &self.ssrcs {
             sdp += &format!("a=ssrc:{ssrc} cname:member\r\n");

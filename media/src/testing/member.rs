@@ -49,6 +49,8 @@ pub(crate) struct Member {
     pub(crate) channels: HashMap<ChannelId, String>,
     pub(crate) messages: Vec<(String, Vec<u8>)>,
     pub(crate) feedback: Vec<Instant>,
+    /// Source, NTP time and timestamp of the sender reports that came.
+    pub(crate) sender_reports: Vec<(u32, u64, u32)>,
     arrivals: Option<TransportArrivals>,
     next_report: Option<Instant>,
     transport: u16,
@@ -72,6 +74,7 @@ impl Member {
             channels: HashMap::new(),
             messages: Vec::new(),
             feedback: Vec::new(),
+            sender_reports: Vec::new(),
             arrivals: None,
             next_report: None,
             transport: 0,
@@ -177,6 +180,7 @@ impl Member {
         let header = &heard.header;
         self.payload_types.insert(header.payload_type);
         if let Some(block) = &header.extension
+            && self.codecs.transport != 0
             && let Some(&[high, low]) = find(&heard.bytes, block, self.codecs.transport)
         {
             self.arrivals
@@ -230,7 +234,12 @@ impl Member {
                     camera.picture_lost(media_ssrc);
                 }
             }
-            RtcpItem::SenderReport { ssrc, ntp, .. } => {
+            RtcpItem::SenderReport {
+                ssrc,
+                ntp,
+                timestamp,
+            } => {
+                self.sender_reports.push((ssrc, ntp, timestamp));
                 if let Some(screen) = self.screens.get_mut(&ssrc) {
                     screen.stats.sender_report(now, (ntp >> 16) as u32);
                 }

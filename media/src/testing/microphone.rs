@@ -16,7 +16,8 @@ pub(crate) struct Microphone {
     pub(crate) muted: bool,
     /// Whether audio is sent redundantly.
     pub(crate) red: bool,
-    sent: u16,
+    /// The number of its newest packet, which is 960 ticks after the one before.
+    pub(crate) sent: u16,
     next: Option<Instant>,
     before: Vec<u8>,
 }

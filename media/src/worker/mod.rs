@@ -29,7 +29,7 @@ use crate::net::{self, BindError, TcpConnections, TcpLimits};
 use crate::sdp::candidates::Candidates;
 use crate::sdp::fragment::TrickleFragment;
 use crate::sdp::offer::Offer;
-use queue::{Command, Shared};
+use queue::{Command, DataWork, Shared};
 
 /// How a worker is set up.
 #[derive(Clone, Debug)]
@@ -303,10 +303,30 @@ impl MediaWorker {
             .command(Command::SetPlaying(peer, track, playing));
     }
 
-    /// Sends a message over the data channel of a label of each of these peers.
-    pub fn send_data(&self, to: Vec<PeerId>, label: &'static str, payload: Bytes) {
-        self.shared
-            .command(Command::SendData { to, label, payload });
+    /// Sends a message over the data channel of a label of each of these peers. If it came from a peer,
+    /// that one has to wait when a recipient does not keep up.
+    pub fn send_data(
+        &self,
+        from: Option<PeerId>,
+        to: Vec<PeerId>,
+        label: &'static str,
+        payload: Bytes,
+    ) {
+        let send = DataWork::Send {
+            from,
+            to,
+            label,
+            payload,
+        };
+        self.shared.command(Command::Data(send));
+    }
+
+    /// Says that a message of a peer's, of [`MediaEvent::Data`], was dealt with. Of messages that were not,
+    /// a peer may have some only: further ones wait on its side, and so they do for the `pause`. Nothing
+    /// is lost by that on a reliable channel. What the message made the worker send is sent before.
+    pub fn data_taken(&self, peer: PeerId, len: usize, pause: Duration) {
+        let taken = DataWork::Taken { peer, len, pause };
+        self.shared.command(Command::Data(taken));
     }
 
     /// Drops what comes of a track from now on, or lets it pass again.

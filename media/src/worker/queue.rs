@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -57,11 +58,7 @@ pub(super) enum Command {
     },
     Mute(TrackId, bool),
     SetPlaying(PeerId, TrackId, Playing),
-    SendData {
-        to: Vec<PeerId>,
-        label: &'static str,
-        payload: Bytes,
-    },
+    Data(DataWork),
     Close(PeerId),
     Tap(TrackId, Option<TapFn>),
     AddSource(RoomId, TrackId),
@@ -77,6 +74,50 @@ pub(super) enum Command {
         excluded: bool,
     },
     Stats(oneshot::Sender<WorkerStats>),
+    /// Panics, on behalf of a peer.
+    #[cfg(test)]
+    Panic(PeerId),
+}
+
+/// What is to be done about messages of data channels, one after the other.
+pub(super) enum DataWork {
+    Send {
+        from: Option<PeerId>,
+        to: Vec<PeerId>,
+        label: &'static str,
+        payload: Bytes,
+    },
+    /// A message of a peer's of this length was dealt with; the next may come after the pause.
+    Taken {
+        peer: PeerId,
+        len: usize,
+        pause: Duration,
+    },
+}
+
+impl Command {
+    /// Whom it is about.
+    pub(super) fn peer(&self) -> Option<PeerId> {
+        match self {
+            Command::Accept { peer, .. }
+            | Command::Trickle { peer, .. }
+            | Command::Negotiate { peer, .. }
+            | Command::Offer { peer, .. }
+            | Command::Answered { peer, .. }
+            | Command::SetPlaying(peer, ..)
+            | Command::Close(peer)
+            | Command::Subscribe { listener: peer, .. }
+            | Command::Exclude { listener: peer, .. } => Some(*peer),
+            Command::Mute(..)
+            | Command::Data(_)
+            | Command::Tap(..)
+            | Command::AddSource(..)
+            | Command::RemoveSource(_)
+            | Command::Stats(_) => None,
+            #[cfg(test)]
+            Command::Panic(peer) => Some(*peer),
+        }
+    }
 }
 
 /// One packet of a language channel.

@@ -332,6 +332,27 @@ fn a_language_channel_is_heard_until_its_writer_goes() {
 }
 
 #[test]
+fn a_command_that_panics_ends_its_peer_only() {
+    let (worker, events) = worker(|_| {});
+    let mut peers = Vec::new();
+    for number in [1, 2] {
+        let mut peer = Peer::new(true, "127.0.0.1");
+        join(&worker, number, &mut peer, Role::Publish);
+        peers.push(peer);
+    }
+    worker.shared.command(Command::Panic(PeerId(1)));
+    let closed = MediaEvent::Closed {
+        peer: PeerId(1),
+        reason: CloseReason::Requested,
+    };
+    assert!(std::iter::from_fn(|| events.recv_timeout(PATIENCE).ok()).any(|it| it == closed));
+    let stats = block_on(worker.stats());
+    assert_eq!(stats.totals.commands_panicked, 1);
+    assert_eq!(stats.peers.len(), 1);
+    assert!(worker.is_running());
+}
+
+#[test]
 fn a_port_in_use_is_told() {
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
     let certificate = Arc::new(Certificate::generate().unwrap());

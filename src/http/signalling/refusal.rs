@@ -21,6 +21,7 @@ pub(crate) fn of_session(error: &SessionError) -> Problem {
         SessionError::Offer(error) => of_accepting(error),
         SessionError::NoTrack => ProblemKind::UnusableOffer.because(error),
         SessionError::InvalidName { .. } => ProblemKind::BadRequest.because(error),
+        SessionError::ReservedIdentity(_) => ProblemKind::Conflict.because(error),
         SessionError::TooManyRooms { .. } | SessionError::RoomFull { .. } => {
             ProblemKind::AtCapacity.because(error).retry_after(30)
         }

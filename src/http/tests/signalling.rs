@@ -27,6 +27,23 @@ async fn whip_opens_a_session_and_says_where() {
 }
 
 #[actix_web::test]
+async fn a_room_of_any_name_has_addresses() {
+    let world = World::new();
+    for (room, segment) in [("Sala 1", "Sala%201"), ("100 %+é", "100%20%25%2B%C3%A9")] {
+        let ann = token(room, "ann", true, true);
+        let address = format!("/whip/{segment}");
+        let answer = world.ask(offer(&address, &ann)).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+        let session = answer.header("location").to_owned();
+        assert!(session.starts_with(&format!("{address}/")), "{session}");
+        let end = TestRequest::delete()
+            .uri(&session)
+            .insert_header(bearer(&ann));
+        assert_eq!(world.ask(end).await.status, StatusCode::OK);
+    }
+}
+
+#[actix_web::test]
 async fn an_answer_tells_of_the_turn_servers_with_credentials_for_the_caller() {
     let turn = ExternalTurn {
         urls: ["udp", "tcp"]

@@ -78,3 +78,41 @@ async fn who_may_list_sees_all_rooms_and_an_admin_their_own() {
         assert_eq!(nobody.problem(), "unauthenticated");
     }
 }
+
+#[actix_web::test]
+async fn on_this_machine_nobody_needs_a_token_unless_for_somebody_else() {
+    let world = World::new();
+    for (peer, header, seen) in [
+        ("127.0.0.1:5000", None, true),
+        ("[::1]:5000", None, true),
+        ("[::ffff:127.0.0.1]:5000", None, true),
+        ("192.0.2.1:5000", None, false),
+        (
+            "127.0.0.1:5000",
+            Some(("x-forwarded-for", "192.0.2.9")),
+            false,
+        ),
+        (
+            "127.0.0.1:5000",
+            Some(("forwarded", "for=192.0.2.9")),
+            false,
+        ),
+        (
+            "127.0.0.1:5000",
+            Some(("origin", "https://evil.example")),
+            false,
+        ),
+        (
+            "127.0.0.1:5000",
+            Some(("authorization", "Bearer wrong")),
+            false,
+        ),
+    ] {
+        let mut request = TestRequest::get().uri("/stats");
+        if let Some(header) = header {
+            request = request.insert_header(header);
+        }
+        let answer = world.ask_from(peer, request).await;
+        assert_eq!(answer.status == StatusCode::OK, seen, "{peer} {header:?}");
+    }
+}

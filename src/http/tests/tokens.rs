@@ -88,7 +88,7 @@ async fn a_service_gets_tokens_that_open_the_room() {
     for (body, field) in [
         (json!({}), "room_name"),
         (
-            json!({ "room_name": "a b", "participant_name": "Ann", "role": "speaker" }),
+            json!({ "room_name": "a/b", "participant_name": "Ann", "role": "speaker" }),
             "room_name",
         ),
         (

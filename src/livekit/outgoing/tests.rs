@@ -135,6 +135,21 @@ async fn a_client_that_falls_silent_is_closed_so_that_it_resumes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_that_the_room_let_go_of_is_closed_so_that_its_client_resumes() {
+    let Bench {
+        pump,
+        queue,
+        doorway: _open,
+        ..
+    } = bench(1);
+    let outbox = stream::iter([Message::Pong(1)]);
+    let (ended, (told, code)) =
+        futures_util::join!(pump.run(outbox, || panic!("it answers")), read(queue));
+    assert_eq!((ended, code), (Ended::Dropped, Some(CloseCode::Away)));
+    assert_eq!(told, [Message::Pong(1)]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_that_has_to_leave_is_told_why_and_cut_if_it_does_not_close() {
     let Bench {
         pump,
@@ -143,13 +158,13 @@ async fn a_client_that_has_to_leave_is_told_why_and_cut_if_it_does_not_close() {
         doorway: _open,
         ..
     } = bench(4);
-    judge.pass(Verdict::Flood);
+    judge.pass(Verdict::Malformed);
     judge.pass(Verdict::Left);
     let (started, cut) = (Instant::now(), Cell::new(false));
     let ended = pump.run(stream::pending(), || cut.set(true)).await;
     assert_eq!(
         ended,
-        Ended::Judged(Verdict::Flood),
+        Ended::Judged(Verdict::Malformed),
         "the first verdict counts"
     );
     assert_eq!((cut.get(), started.elapsed()), (true, LINGER));

@@ -3,8 +3,8 @@
 use hive_actors::livekit::{
     Topology,
     proto::{
-        DisconnectReason, LeaveRequest, Ping, SessionDescription, client_info::Sdk,
-        leave_request::Action, signal_request as asked, signal_response as told,
+        DisconnectReason, LeaveRequest, Ping, SessionDescription, UpdateParticipantMetadata,
+        client_info::Sdk, leave_request::Action, signal_request as asked, signal_response as told,
     },
 };
 use tungstenite::{Message, protocol::frame::coding::CloseCode};
@@ -175,6 +175,27 @@ async fn a_client_gets_a_fresh_token_that_lets_it_in_again() {
         let fresh = socket.fresh_token();
         let mut again = world.connect(&v1(&fresh, false)).expect("joined again");
         assert!(!again.fresh_token().is_empty());
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn a_client_that_is_not_what_it_was_gets_a_token_that_says_so() {
+    World::with(config(), |world| {
+        let mut socket = world.connect(&v1(&token("demo"), false)).expect("joined");
+        socket.fresh_token();
+        socket.say(asked::Message::UpdateMetadata(UpdateParticipantMetadata {
+            name: "Anna".to_owned(),
+            attributes: [("mood".to_owned(), "fine".to_owned())].into(),
+            ..UpdateParticipantMetadata::default()
+        }));
+        let fresh = socket.fresh_token();
+        world.connect(&v1(&fresh, false)).expect("joined again");
+        let joined = world.log.joined();
+        let again = joined.last().expect("it joined");
+        assert_eq!((&*again.name, &*again.metadata), ("Anna", ""));
+        assert_eq!(again.attributes["mood"], "fine");
+        assert!(!again.permission.can_publish && !again.permission.can_subscribe);
     })
     .await;
 }

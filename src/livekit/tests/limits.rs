@@ -18,10 +18,18 @@ use super::*;
 use crate::livekit::fuzzing::encoded;
 
 /// That a client has to leave, and is told so before its connection is closed in order.
-fn assert_expelled((leave, code): (Option<LeaveRequest>, Option<CloseCode>), log: &SignalLog) {
+fn assert_expelled(ended: (Option<LeaveRequest>, Option<CloseCode>), log: &SignalLog) {
+    assert_told(ended, Action::Disconnect, log);
+}
+
+fn assert_told(
+    (leave, code): (Option<LeaveRequest>, Option<CloseCode>),
+    action: Action,
+    log: &SignalLog,
+) {
     let leave = leave.expect("a goodbye");
     assert_eq!(leave.reason(), DisconnectReason::StateMismatch);
-    assert_eq!(leave.action(), Action::Disconnect);
+    assert_eq!(leave.action(), action);
     assert_eq!(code, Some(CloseCode::Normal));
     log.wait_for(&Told::Left(DisconnectReason::StateMismatch));
 }
@@ -35,7 +43,7 @@ async fn what_is_no_message_ends_the_connection() {
     for message in [
         Message::binary(vec![0x0a, 0xff, 0xff]),
         Message::text("{\"ping\":1}"),
-        Message::binary(vec![0; 262_145]),
+        Message::binary(vec![0; config().http.signal.max_frame + 1]),
         frame(vec![1], Data::Reserved(3), true),
     ] {
         World::with(config(), move |world| {
@@ -60,8 +68,8 @@ async fn a_large_message_may_come_in_fragments_up_to_the_limit() {
         socket.send(frame(first.to_vec(), Data::Binary, false));
         socket.send(frame(last.to_vec(), Data::Continue, true));
         assert!(matches!(socket.message(), Some(told::Message::Answer(_))));
-        socket.send(frame(vec![0; 200_000], Data::Binary, false));
-        socket.send(frame(vec![0; 200_000], Data::Continue, false));
+        socket.send(frame(vec![0; 800_000], Data::Binary, false));
+        socket.send(frame(vec![0; 800_000], Data::Continue, false));
         assert_expelled(socket.ended(), &world.log);
     })
     .await;
@@ -76,21 +84,38 @@ async fn more_messages_than_the_rate_permits_end_the_connection() {
         for n in 0..60 {
             socket.say(asked::Message::Ping(n));
         }
-        assert_expelled(socket.ended(), &world.log);
+        assert_told(socket.ended(), Action::Reconnect, &world.log);
     })
     .await;
 }
 
 #[actix_web::test]
-async fn more_messages_than_the_room_gets_done_end_the_connection() {
+async fn a_burst_waits_until_the_room_gets_it_done() {
     let mut config = config();
     config.http.signal.inbox = 4;
+    World::with(config, |world| {
+        let mut socket = world.join("demo");
+        for _ in 0..300 {
+            socket.say(asked::Message::Trickle(TrickleRequest::default()));
+        }
+        socket.say(asked::Message::Offer(SessionDescription::default()));
+        assert!(matches!(socket.message(), Some(told::Message::Answer(_))));
+        assert!(world.log.told().len() >= 300, "all before it was done");
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn a_room_that_gets_nothing_done_sends_the_client_away_to_come_again() {
+    let mut config = config();
+    config.http.signal.inbox = 4;
+    config.http.request_timeout = Duration::from_secs(1);
     World::with(config, |world| {
         let mut socket = world.join("stuck");
         for _ in 0..10 {
             socket.say(asked::Message::Trickle(TrickleRequest::default()));
         }
-        assert_expelled(socket.ended(), &world.log);
+        assert_told(socket.ended(), Action::Reconnect, &world.log);
     })
     .await;
 }

@@ -18,10 +18,7 @@ pub trait RoomService: Send + Sync + 'static {
     /// See [`Service::delete_room`].
     fn delete_room(&self, room: String) -> Answer<'_, ()>;
     /// See [`Service::list_participants`].
-    fn list_participants(
-        &self,
-        room: &str,
-    ) -> Result<Vec<proto::ParticipantInfo>, RoomServiceError>;
+    fn list_participants(&self, room: &str) -> Vec<proto::ParticipantInfo>;
     /// See [`Service::get_participant`].
     fn get_participant(
         &self,
@@ -61,10 +58,7 @@ impl RoomService for Service {
         Box::pin(async move { Service::delete_room(self, &room).await })
     }
 
-    fn list_participants(
-        &self,
-        room: &str,
-    ) -> Result<Vec<proto::ParticipantInfo>, RoomServiceError> {
+    fn list_participants(&self, room: &str) -> Vec<proto::ParticipantInfo> {
         Service::list_participants(self, room)
     }
 

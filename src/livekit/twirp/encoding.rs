@@ -3,8 +3,13 @@
 use actix_web::{HttpRequest, HttpResponse, http::header};
 use prost::Message;
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
-use super::error::{TwirpCode, TwirpError};
+use super::{
+    answers::Shaped,
+    error::{TwirpCode, TwirpError},
+    shape::shape,
+};
 
 const PROTOBUF: &str = "application/protobuf";
 const JSON: &str = "application/json";
@@ -14,8 +19,9 @@ const JSON: &str = "application/json";
 pub(super) enum Encoding {
     /// `application/protobuf`.
     Protobuf,
-    /// `application/json`: protobuf's JSON mapping. Names may be camelCase or snake_case, and names that are
-    /// not known are ignored: clients may be newer than the server.
+    /// `application/json`: protobuf's JSON mapping. Names may be camelCase or snake_case, `null` is left out,
+    /// and names that are not known are ignored: clients may be newer than the server. Answers are as in
+    /// [`shape`](super::shape).
     Json,
 }
 
@@ -46,15 +52,12 @@ impl Encoding {
     {
         match self {
             Self::Protobuf => T::decode(body).map_err(|error| error.to_string()),
-            Self::Json => {
-                let mut json = serde_json::Deserializer::from_slice(body);
-                serde_path_to_error::deserialize(&mut json)
-                    .map_err(|error| error.to_string())
-                    .and_then(|message| {
-                        json.end().map_err(|error| error.to_string())?;
-                        Ok(message)
-                    })
-            }
+            Self::Json => serde_json::from_slice(body)
+                .map_err(|error| error.to_string())
+                .and_then(|mut message: Value| {
+                    drop_nulls(&mut message);
+                    serde_path_to_error::deserialize(message).map_err(|error| error.to_string())
+                }),
         }
         .map_err(|reason| {
             TwirpCode::Malformed.because(format!(
@@ -63,15 +66,35 @@ impl Encoding {
         })
     }
 
-    pub(super) fn encode<T: Message + Serialize>(self, message: &T) -> HttpResponse {
+    pub(super) fn encode<T: Message + Serialize + Shaped>(
+        self,
+        message: &T,
+    ) -> Result<HttpResponse, TwirpError> {
         let mut response = HttpResponse::Ok();
         response.insert_header((header::CACHE_CONTROL, "no-store"));
-        match self {
+        Ok(match self {
             Self::Protobuf => response
                 .insert_header((header::CONTENT_TYPE, PROTOBUF))
                 .body(message.encode_to_vec()),
-            Self::Json => response.json(message),
+            Self::Json => {
+                let message = serde_json::to_value(message).map_err(|error| {
+                    TwirpCode::Internal.because(format!("the answer is no JSON: {error}"))
+                })?;
+                response.json(shape(message, T::FIELDS))
+            }
+        })
+    }
+}
+
+/// A member that is `null` is one that is not set (protobuf's JSON mapping).
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|_, member| !member.is_null());
+            members.values_mut().for_each(drop_nulls);
         }
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        _ => {}
     }
 }
 
@@ -112,6 +135,7 @@ mod tests {
             r#"{"name":"r","empty_timeout":60,"max_participants":5}"#,
             r#"{"name":"r","emptyTimeout":60,"maxParticipants":"5"}"#,
             r#"{"name":"r","emptyTimeout":60,"maxParticipants":5,"newerThanUs":{"a":[1]}}"#,
+            r#"{"name":"r","emptyTimeout":60,"maxParticipants":5,"metadata":null,"agents":[{"metadata":null}]}"#,
         ] {
             let request: CreateRoomRequest = Encoding::Json
                 .decode(json.as_bytes())
@@ -160,7 +184,9 @@ mod tests {
     fn an_empty_protobuf_body_is_the_default_message() {
         let decoded: CreateRoomRequest = Encoding::Protobuf.decode(b"").expect("decodes");
         assert_eq!(decoded, CreateRoomRequest::default());
-        let answer = Encoding::Protobuf.encode(&Room::default());
+        let answer = Encoding::Protobuf
+            .encode(&Room::default())
+            .expect("it encodes");
         let content_type = answer.headers().get(header::CONTENT_TYPE);
         assert_eq!(
             content_type.map(|v| v.as_bytes()),

@@ -99,6 +99,7 @@ impl From<RoomServiceError> for TwirpError {
             RoomServiceError::InvalidArgument(_) => TwirpCode::InvalidArgument,
             RoomServiceError::ResourceExhausted(_) => TwirpCode::ResourceExhausted,
             RoomServiceError::FailedPrecondition(_) => TwirpCode::FailedPrecondition,
+            RoomServiceError::Unimplemented(_) => TwirpCode::Unimplemented,
             RoomServiceError::Unavailable => TwirpCode::Unavailable,
         };
         code.because(error)
@@ -194,6 +195,7 @@ mod tests {
                 "failed_precondition",
                 412,
             ),
+            (RoomServiceError::Unimplemented("x"), "unimplemented", 501),
             (RoomServiceError::Unavailable, "unavailable", 503),
         ] {
             let error = TwirpError::from(refusal);

@@ -15,9 +15,8 @@ pub(super) enum Grant<'a> {
 }
 
 impl Grant<'_> {
-    /// Refuses a token without the grant. LiveKit says `unauthenticated` here; Twirp has a code of its own for
-    /// callers who are known and may not, and clients that ask for a new token only when theirs is worthless
-    /// need the difference.
+    /// Refuses a token without the grant, as `unauthenticated`: LiveKit's word, which its libraries' callers
+    /// look for, although Twirp has another one for callers who are known and may not.
     pub(super) fn check(self, video: &VideoGrant) -> Result<(), TwirpError> {
         let (granted, what) = match self {
             Grant::Create => (video.room_create, "roomCreate".to_owned()),
@@ -35,8 +34,7 @@ impl Grant<'_> {
         if granted {
             Ok(())
         } else {
-            Err(TwirpCode::PermissionDenied
-                .because(format!("the token's video grant lacks {what}")))
+            Err(TwirpCode::Unauthenticated.because(format!("the token's video grant lacks {what}")))
         }
     }
 }

@@ -120,7 +120,7 @@ async fn call(
 ) -> Result<HttpResponse, TwirpError> {
     let encoding = Encoding::of(request)?;
     let claims = bearer::verify(door, bearer(request))?;
-    let body = door.bytes(payload).await?;
+    let body = door.bytes(payload, door.http.room_service.max_body).await?;
     let call = Call {
         rooms: &*door.backend,
         video: &claims.video,

@@ -5,7 +5,9 @@ use hive_actors::livekit::{RoomServiceError, proto};
 use prost::Message;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{backend::RoomService, encoding::Encoding, error::TwirpError, grant::Grant};
+use super::{
+    answers::Shaped, backend::RoomService, encoding::Encoding, error::TwirpError, grant::Grant,
+};
 use crate::auth::VideoGrant;
 
 macro_rules! methods {
@@ -62,9 +64,9 @@ impl Call<'_> {
         message: impl Fn(T) -> R,
     ) -> Result<HttpResponse, TwirpError>
     where
-        R: Message + Serialize,
+        R: Message + Serialize + Shaped,
     {
-        Ok(self.encoding.encode(&message(outcome?)))
+        self.encoding.encode(&message(outcome?))
     }
 
     /// Decodes the request, checks the grant, and does what is asked for.
@@ -90,7 +92,8 @@ impl Call<'_> {
                 let request = self.request(|request: &proto::ListParticipantsRequest| {
                     Grant::Admin(&request.room)
                 })?;
-                self.answer(rooms.list_participants(&request.room), |participants| {
+                let participants = rooms.list_participants(&request.room);
+                self.answer(Ok(participants), |participants| {
                     proto::ListParticipantsResponse { participants }
                 })
             }

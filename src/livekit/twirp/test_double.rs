@@ -67,13 +67,10 @@ impl RoomService for TableOfSessions {
         self.ask(format!("delete {room}"), room, ())
     }
 
-    fn list_participants(
-        &self,
-        room: &str,
-    ) -> Result<Vec<proto::ParticipantInfo>, RoomServiceError> {
+    fn list_participants(&self, room: &str) -> Vec<proto::ParticipantInfo> {
         match room {
-            "none" => Err(RoomServiceError::NotFound("the room none".to_owned())),
-            _ => Ok(vec![participant("ann"), participant("bob")]),
+            "none" => Vec::new(),
+            _ => vec![participant("ann"), participant("bob")],
         }
     }
 

@@ -85,12 +85,17 @@ async fn a_room_is_created_in_either_encoding() {
     assert_eq!(answer.header("content-type"), "application/json");
     let room = answer.json();
     assert_eq!(
-        (&room["name"], &room["emptyTimeout"]),
+        (&room["name"], &room["empty_timeout"]),
         (&json!("demo"), &json!(300))
     );
     assert_eq!(
-        room["creationTime"], "1800000000",
+        room["creation_time"], "1800000000",
         "64 bits are a string in protobuf's JSON"
+    );
+    assert_eq!(
+        (&room["metadata"], &room["version"]),
+        (&json!(""), &Value::Null),
+        "what is not set is there"
     );
 
     let request = proto::CreateRoomRequest {
@@ -241,7 +246,7 @@ async fn without_a_good_token_nothing_is_answered() {
 #[actix_web::test]
 async fn each_method_needs_its_grant() {
     let world = World::new();
-    let denied = (403, "permission_denied".to_owned());
+    let denied = (401, "unauthenticated".to_owned());
     for method in Method::ALL {
         let name = method.name();
         let body = json!({ "name": "demo", "room": "demo", "identity": "ann" });
@@ -324,7 +329,7 @@ async fn what_livekit_has_and_hive_has_not_says_so() {
 #[actix_web::test]
 async fn bodies_that_cannot_be_read_and_rooms_that_hang_are_told_apart() {
     let mut config = config();
-    config.http.max_body = 4096;
+    config.http.room_service.max_body = 4096;
     config.http.request_timeout = std::time::Duration::from_millis(20);
     let world = World::with(&config);
     let broken = post("CreateRoom", creator())
@@ -348,16 +353,35 @@ async fn bodies_that_cannot_be_read_and_rooms_that_hang_are_told_apart() {
 }
 
 #[actix_web::test]
-async fn a_client_that_asks_too_often_is_told_in_twirps_words() {
+async fn a_key_that_asks_too_often_is_told_in_twirps_words_whatever_its_address_may() {
     let mut config = config();
+    config.http.room_service.burst = 2;
+    config.http.room_service.per_second = 1;
     config.http.rate.burst = 1;
-    config.http.rate.per_second = 1;
     let world = World::with(&config);
     let list = || with_json("ListRooms", creator(), json!({}));
+    assert_eq!(world.ask(list()).await.status.as_u16(), 200);
     assert_eq!(world.ask(list()).await.status.as_u16(), 200);
     let answer = world.ask(list()).await;
     assert_eq!(code(&answer), (429, "resource_exhausted".to_owned()));
     assert_eq!(answer.header("retry-after"), "1");
+}
+
+#[actix_web::test]
+async fn strangers_that_ask_too_often_are_told_so_by_address() {
+    let mut config = config();
+    config.http.rate.burst = 1;
+    config.http.rate.per_second = 1;
+    let world = World::with(&config);
+    let stranger = || {
+        TestRequest::post()
+            .uri("/twirp/livekit.RoomService/ListRooms")
+            .insert_header((header::CONTENT_TYPE, "application/json"))
+            .insert_header(bearer("x.y.z"))
+    };
+    assert_eq!(world.ask(stranger()).await.status.as_u16(), 401);
+    let answer = world.ask(stranger()).await;
+    assert_eq!(code(&answer), (429, "resource_exhausted".to_owned()));
 }
 
 #[actix_web::test]

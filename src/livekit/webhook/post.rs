@@ -6,6 +6,7 @@ use actix_web::http::{Uri, header};
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 use rustls::{ClientConfig, RootCertStore, crypto::ring::default_provider};
+use tokio::time::timeout;
 
 use crate::config::{InvalidReceiver, Secret, parse_receiver};
 
@@ -14,6 +15,9 @@ const CONTENT_TYPE: &str = "application/webhook+json";
 
 /// Of an answer's body nothing is wanted; so much is read that the connection can be used again.
 const ANSWER_LIMIT: usize = 16 * 1024;
+
+/// So long is waited for it.
+const DRAIN: Duration = Duration::from_millis(100);
 
 /// Webhooks cannot be sent.
 #[derive(Debug, thiserror::Error)]
@@ -97,7 +101,8 @@ impl Post for HttpPost {
                 .get(header::RETRY_AFTER)
                 .and_then(|value| value.to_str().ok()?.trim().parse().ok())
                 .map(Duration::from_secs);
-            let _ = response.body().limit(ANSWER_LIMIT).await;
+            // The head is the answer: whoever leaves the body open has it all the same.
+            let _ = timeout(DRAIN, response.body().limit(ANSWER_LIMIT)).await;
             Ok(Answer {
                 status: response.status().as_u16(),
                 retry_after,

@@ -259,6 +259,39 @@ async fn over_http_a_post_is_as_livekits() {
     }
 }
 
+/// Takes one post a connection, answers it, and leaves the answer's body open.
+async fn leave_open(listener: TcpListener, table: Table) {
+    let mut open = Vec::new();
+    loop {
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        let (_, body) = read_request(&mut stream).await.expect("a post");
+        table.note(&body);
+        let head = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nok";
+        stream.write_all(head).await.expect("the sender reads");
+        open.push(stream);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_whose_body_stays_open_is_an_answer() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let table = Table::new(&[]);
+    let missed = Missed::default();
+    tokio::task::LocalSet::new()
+        .run_until(async {
+            let url = Secret::new(format!("http://{address}/"));
+            let (url, client) = clients(&[url]).expect("a client").remove(0);
+            tokio::select! {
+                () = send(HttpPost::new(client, url), missed.clone(), &["a", "b"]) => {}
+                () = leave_open(listener, table.clone()) => {}
+            }
+        })
+        .await;
+    assert_eq!(table.ids(), ["a", "b"]);
+    assert_eq!(missed.take(), 0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_receiver_that_is_not_there_is_given_up() {
     // Bound and not listening: who connects is refused, and nobody else can have the port.

@@ -60,6 +60,9 @@ class Peer:
         fields: dict[str, Any] = {}
         for arg in args:
             fields |= describe(arg)
+        if event == "participant_disconnected":
+            [who] = args
+            fields |= {"name": who.name, "reason": rtc.DisconnectReason.Name(who.disconnect_reason or 0)}
         emit(event, **fields)
 
     def spawn(self, work: Any) -> None:
@@ -153,20 +156,22 @@ class Peer:
         while True:
             await source.capture_frame(rtc.AudioFrame(bytes(2 * size), rate, 1, size))
 
-    async def publish_colour(self, name: str, rgb: list[int], width: int = 320, height: int = 180) -> str:
+    async def publish_colour(
+        self, name: str, rgb: list[int], width: int = 320, height: int = 180, simulcast: bool | None = None
+    ) -> str:
         """Publishes one colour as the camera."""
         source = rtc.VideoSource(width, height)
         track = rtc.LocalVideoTrack.create_video_track(name, source)
         self.spawn(self._show(source, bytes([*rgb, 255]) * (width * height), width, height))
-        return await self._publish(track, "camera")
+        return await self._publish(track, "camera", simulcast)
 
     async def _show(self, source: rtc.VideoSource, pixels: bytes, width: int, height: int) -> None:
         while True:
             source.capture_frame(rtc.VideoFrame(width, height, rtc.VideoBufferType.RGBA, pixels))
             await asyncio.sleep(1 / 15)
 
-    async def _publish(self, track: rtc.LocalTrack, source: str) -> str:
-        options = rtc.TrackPublishOptions(source=SOURCES[source])
+    async def _publish(self, track: rtc.LocalTrack, source: str, simulcast: bool | None = None) -> str:
+        options = rtc.TrackPublishOptions(source=SOURCES[source], simulcast=simulcast)
         publication = await self.room.local_participant.publish_track(track, options)
         self.tracks[publication.sid] = track
         return publication.sid

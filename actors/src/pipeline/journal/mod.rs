@@ -241,6 +241,12 @@ impl Journal {
             .all(|lang| self.mt_next(lang).is_none())
     }
 
+    /// Whether an utterance of this name, `<speaker>-<n>`, is remembered here.
+    pub(crate) fn has(&self, utterance: &str) -> bool {
+        let log = self.log.lock();
+        log.stt.utterances.iter().any(|it| *it.name == *utterance)
+    }
+
     /// Packets that were overwritten before `ingest` read them.
     pub(crate) fn packets_dropped(&self) -> u64 {
         self.arrivals.lock().packets.dropped()

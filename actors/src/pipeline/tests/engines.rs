@@ -27,7 +27,7 @@ const VOICED: usize = WORD - 640;
 pub(super) const FRAME16: usize = 320;
 
 /// The samples of some words.
-pub(super) fn say(ids: std::ops::Range<u32>) -> Vec<f32> {
+pub(crate) fn say(ids: std::ops::Range<u32>) -> Vec<f32> {
     ids.flat_map(|id| {
         let value = id as f32 / 1000.0;
         (0..WORD).map(move |i| if i < VOICED { value } else { 0.0 })
@@ -36,7 +36,7 @@ pub(super) fn say(ids: std::ops::Range<u32>) -> Vec<f32> {
 }
 
 /// Some silence.
-pub(super) fn pause(ms: usize) -> Vec<f32> {
+pub(crate) fn pause(ms: usize) -> Vec<f32> {
     vec![0.0; ms * 16]
 }
 

@@ -11,3 +11,11 @@ mod engines;
 mod failures;
 mod real;
 mod rig;
+
+pub(crate) use engines::{pause, say};
+pub(crate) use rig::{in_virtual_time, packets};
+
+/// Engines that need no models.
+pub(crate) fn scripted_engines() -> crate::engines::Engines {
+    rig::scripted().0
+}

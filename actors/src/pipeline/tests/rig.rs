@@ -24,10 +24,49 @@ use crate::settings::{ClauseSettings, DeviceSettings, PipelineSettings, SttSetti
 use crate::supervision::{RootOptions, Strategy, SupervisorHandle, start_root};
 
 /// Runs a test on a paused clock.
-pub(super) fn in_virtual_time<T>(test: impl Future<Output = T>) -> T {
+pub(crate) fn in_virtual_time<T>(test: impl Future<Output = T>) -> T {
     actix::System::new().block_on(async {
         tokio::time::pause();
         test.await
+    })
+}
+
+/// Scripted engines, and what they are scripted by.
+pub(super) fn scripted() -> (Engines, Readers, Arc<Prefixer>) {
+    let device = Device::inline(DeviceSettings::default());
+    let readers = Readers::default();
+    let prefixer = Arc::new(Prefixer::default());
+    let engines = Engines {
+        frames: Arc::new(|| Ok(Box::new(Unpacker::default()))),
+        vad: device.queue(QueueSpec {
+            name: "vad",
+            load: Box::new(|| Ok(VadModel(Arc::new(Loudness)))),
+            batch_max: 8,
+            batch_wait: Duration::ZERO,
+        }),
+        stt: device.queue(QueueSpec {
+            name: "stt",
+            load: Box::new(|| Ok(SttModel)),
+            batch_max: 1,
+            batch_wait: Duration::ZERO,
+        }),
+        recognisers: [(Lang::EN, Arc::new(readers.clone()) as _)].into(),
+        translate: prefixer.clone(),
+        voices: Arc::new(Speller),
+    };
+    (engines, readers, prefixer)
+}
+
+/// Packets of samples, 20 ms each, of which `said` were before.
+pub(crate) fn packets(samples: &[f32], said: u32) -> impl Iterator<Item = EncodedFrame> {
+    samples.chunks(FRAME16).zip(said..).map(|(samples, said)| {
+        let bytes = samples.iter().flat_map(|sample| sample.to_le_bytes());
+        EncodedFrame {
+            seq: said as u16,
+            timestamp: 5_000 + said * 960,
+            payload: bytes.collect::<Vec<u8>>().into(),
+            arrival: Instant::now().into_std(),
+        }
     })
 }
 
@@ -161,27 +200,7 @@ impl Rig {
             lang: Lang::EN,
         };
         let journal = Arc::new(Journal::new(speaker, settings, bus, Arc::default()));
-        let device = Device::inline(DeviceSettings::default());
-        let readers = Readers::default();
-        let prefixer = Arc::new(Prefixer::default());
-        let engines = Engines {
-            frames: Arc::new(|| Ok(Box::new(Unpacker::default()))),
-            vad: device.queue(QueueSpec {
-                name: "vad",
-                load: Box::new(|| Ok(VadModel(Arc::new(Loudness)))),
-                batch_max: 8,
-                batch_wait: Duration::ZERO,
-            }),
-            stt: device.queue(QueueSpec {
-                name: "stt",
-                load: Box::new(|| Ok(SttModel)),
-                batch_max: 1,
-                batch_wait: Duration::ZERO,
-            }),
-            recognisers: [(Lang::EN, Arc::new(readers.clone()) as _)].into(),
-            translate: prefixer.clone(),
-            voices: Arc::new(Speller),
-        };
+        let (engines, readers, prefixer) = scripted();
         let pipeline = stage::lenient("pipeline")
             .strategy(Strategy::RestForOne)
             .intensity(1_000_000, Duration::from_secs(1));
@@ -202,17 +221,8 @@ impl Rig {
 
     /// Speaks in real (virtual) time, 20 ms a packet.
     pub(super) async fn speak(&mut self, samples: &[f32]) {
-        for samples in samples.chunks(FRAME16) {
-            let payload: Vec<u8> = samples
-                .iter()
-                .flat_map(|sample| sample.to_le_bytes())
-                .collect();
-            self.journal.push_packet(EncodedFrame {
-                seq: self.said as u16,
-                timestamp: 5_000 + self.said * 960,
-                payload: payload.into(),
-                arrival: Instant::now().into_std(),
-            });
+        for packet in packets(samples, self.said) {
+            self.journal.push_packet(packet);
             self.said += 1;
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -43,7 +43,7 @@ fn send(call: &mut Call, to: &[u64], label: &str, payload: &[u8]) {
     let payload = Bytes::copy_from_slice(payload);
     let net = &mut call.net;
     net.engine
-        .send_data(&now, &to, label, &payload, &mut net.wire);
+        .send_data(&now, None, &to, label, &payload, &mut net.wire);
     call.run(ms(100));
 }
 
@@ -165,4 +165,89 @@ fn media_outlives_the_association() {
     }
     call.run(ms(500));
     assert!(call.members[viewer].screen("0").frames.len() > frames + 35);
+}
+
+#[test]
+fn a_peer_sends_no_more_than_is_dealt_with() {
+    let mut call = members(2);
+    let now = call.net.now.mono;
+    for _ in 0..64 {
+        call.members[0].send(now, "_reliable", &[7; 15_000]);
+    }
+    call.run(ms(5000));
+    let mut dealt_with = 0;
+    let mut rounds = 0;
+    while dealt_with < 64 {
+        let came = received(&call).len();
+        // As many as there is credit for, and those that a single datagram may complete.
+        assert!(came > dealt_with && came - dealt_with < 50, "{came}");
+        for _ in dealt_with..came {
+            let net = &mut call.net;
+            let now = net.now;
+            net.engine
+                .data_taken(&now, PeerId(0), 15_000, ms(1000), &mut net.wire);
+        }
+        dealt_with = came;
+        rounds += 1;
+        // Nothing comes while the pause lasts.
+        call.run(ms(900));
+        assert_eq!(received(&call).len(), came);
+        call.run(ms(5000));
+    }
+    assert!(rounds > 1);
+    assert_eq!(received(&call).len(), 64);
+    // Others were not slowed down.
+    let now = call.net.now.mono;
+    call.members[1].send(now, "_reliable", b"x");
+    call.run(ms(100));
+    assert_eq!(received(&call).len(), 65);
+}
+
+#[test]
+fn a_file_reaches_a_slow_recipient_whole() {
+    const CHUNK: usize = 15_000;
+    const CHUNKS: usize = 400;
+    let mut call = members(3);
+    // 10 Mbit/s, for 6 MB: more than may wait for a recipient.
+    call.link(2, ms(40), 0.0, 3);
+    for link in call.net.links.get_mut(&2).unwrap() {
+        link.bps = Some(10_000_000);
+    }
+    let (mut begun, mut relayed, mut seen) = (0, 0, 0);
+    for _ in 0..1200 {
+        // A client sends as long as its own buffer has room.
+        let now = call.net.now.mono;
+        while begun < CHUNKS && begun < relayed + 60 {
+            call.members[0].send(now, "_reliable", &[begun as u8; CHUNK]);
+            begun += 1;
+        }
+        call.run(ms(50));
+        let came = call.net.events[seen..]
+            .iter()
+            .filter_map(|event| match event {
+                MediaEvent::Data { payload, .. } => Some(payload.clone()),
+                _ => None,
+            });
+        let came: Vec<Bytes> = came.collect();
+        seen = call.net.events.len();
+        let net = &mut call.net;
+        let (now, from) = (net.now, PeerId(0));
+        for payload in came {
+            let to = [PeerId(1), PeerId(2)];
+            net.engine
+                .send_data(&now, Some(from), &to, "_reliable", &payload, &mut net.wire);
+            net.engine
+                .data_taken(&now, from, CHUNK, ms(0), &mut net.wire);
+            relayed += 1;
+        }
+        if call.members[2].messages.len() == CHUNKS {
+            break;
+        }
+    }
+    assert_eq!(call.net.engine.totals().messages_dropped, 0);
+    for member in &call.members[1..] {
+        let numbers: Vec<u8> = member.messages.iter().map(|it| it.1[0]).collect();
+        let expected: Vec<u8> = (0..CHUNKS).map(|at| at as u8).collect();
+        assert_eq!(numbers, expected);
+    }
 }

@@ -82,7 +82,8 @@ fn h264_goes_to_its_profile_and_packetisation_under_the_subscribers_numbers() {
     let (publisher, track) = film(&mut call, 0x1000, &[400_000]);
     call.members[publisher].cameras[0].format = H264;
     let (fits, _) = call.join(viewer_of(&[single, high, constrained]), &[track]);
-    let (misfits, _) = call.join(viewer_of(&[single, high]), &[track]);
+    let (higher, _) = call.join(viewer_of(&[single, high]), &[track]);
+    let (misfits, _) = call.join(viewer_of(&[single]), &[track]);
     let now = call.net.now;
     // A sequence parameter set: a decoder may start here.
     let packet = |seq: u16, payload: &[u8]| {
@@ -108,9 +109,12 @@ fn h264_goes_to_its_profile_and_packetisation_under_the_subscribers_numbers() {
             assert_eq!(heard.header.payload_type, 125);
             assert_eq!(heard.payload(), payload);
         }
+        // Constrained baseline is part of every profile.
+        let higher = std::mem::take(&mut call.net.clients[higher].heard);
+        assert!(higher.iter().all(|heard| heard.header.payload_type == 106));
         call.run(ms(30));
         if seq >= 10 {
-            assert_eq!(heard.len(), 1, "{seq}");
+            assert_eq!((heard.len(), higher.len()), (1, 1), "{seq}");
         }
     }
     assert!(call.members[misfits].screens.is_empty());

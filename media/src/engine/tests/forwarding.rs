@@ -178,6 +178,21 @@ fn a_language_channel_reaches_its_listeners_only() {
     };
     assert_eq!(payloads(floor), [1; 5]);
     assert_eq!(payloads(spanish), [2; 5]);
+    // It falls silent for a second.
+    let now = net.now;
+    let payload = Bytes::from(vec![2; 40]);
+    net.engine
+        .write_source(&now, channel, &payload, 54 * 960, 25, &mut net.wire);
+    net.exchange();
+    let heard = &net.clients[spanish].heard;
+    let markers: Vec<bool> = heard.iter().map(|it| it.header.marker).collect();
+    assert_eq!(markers, [true, false, false, false, false, true]);
+    let step = |at: usize| {
+        let (before, it) = (&heard[at - 1].header, &heard[at].header);
+        assert_eq!(it.seq, before.seq.wrapping_add(1));
+        it.timestamp.wrapping_sub(before.timestamp)
+    };
+    assert_eq!([step(4), step(5)], [960, 50 * 960]);
     let packet = &net.clients[spanish].heard[1];
     let block = packet.header.extension.unwrap();
     assert_eq!(
@@ -201,8 +216,8 @@ fn a_language_channel_reaches_its_listeners_only() {
     );
     net.exchange();
     let heard = &net.clients[spanish].heard;
-    assert_eq!(heard[5].payload(), [3; 40]);
-    assert_eq!(heard[5].header.seq, heard[4].header.seq.wrapping_add(1));
+    assert_eq!(heard[6].payload(), [3; 40]);
+    assert_eq!(heard[6].header.seq, heard[5].header.seq.wrapping_add(1));
 }
 
 #[test]

@@ -81,6 +81,61 @@ fn a_subscriber_gets_the_layer_it_asks_for() {
 }
 
 #[test]
+fn the_order_in_which_layers_are_offered_does_not_say_which_is_the_highest() {
+    for count in [2, 3] {
+        let mut call = Call::new();
+        let epoch = call.net.epoch;
+        let mut member = Member::new();
+        member.film(SOURCES[0], &RATES[..count], epoch);
+        // As LiveKit's Rust core offers: the highest first.
+        member.sections[0].rids.reverse();
+        let (publisher, negotiated) = call.join(member, &[]);
+        let track = negotiated.published[0].track;
+        let offered = &call.members[publisher].sections[0].rids;
+        assert_eq!(&call.members[publisher].told("0").rids, offered);
+        let (viewer, _) = call.join(Member::viewer(0, 1), &[track]);
+        for wanted in [0, count as u8 - 1] {
+            let (now, peer) = (call.net.now, PeerId(viewer as u64));
+            let playing = Playing {
+                layer: wanted,
+                ..Playing::FULL
+            };
+            call.net.engine.set_playing(&now, peer, track, playing);
+            call.run(ms(3000));
+            let frame = call.members[viewer].screen("0").frames.last().unwrap();
+            assert_eq!(frame.content.source, SOURCES[usize::from(wanted)]);
+        }
+    }
+}
+
+#[test]
+fn simulcast_without_rids_has_the_layers_of_its_group() {
+    let mut call = Call::new();
+    let epoch = call.net.epoch;
+    let mut member = Member::new();
+    member.film(SOURCES[0], &RATES, epoch);
+    let camera = &mut member.cameras[0];
+    camera.layers.iter_mut().for_each(|layer| layer.rid = None);
+    let section = &mut member.sections[0];
+    section.rids.clear();
+    section.ssrcs = (SOURCES[0]..SOURCES[0] + 6).collect();
+    let (_, negotiated) = call.join(member, &[]);
+    let track = negotiated.published[0].track;
+    let (viewer, _) = call.join(Member::viewer(0, 1), &[track]);
+    for wanted in [0, 2] {
+        let (now, peer) = (call.net.now, PeerId(viewer as u64));
+        let playing = Playing {
+            layer: wanted,
+            ..Playing::FULL
+        };
+        call.net.engine.set_playing(&now, peer, track, playing);
+        call.run(ms(3000));
+        let frame = call.members[viewer].screen("0").frames.last().unwrap();
+        assert_eq!(frame.content.source, SOURCES[usize::from(wanted)]);
+    }
+}
+
+#[test]
 fn a_track_that_is_disabled_is_not_sent_and_comes_back_at_once() {
     let (mut call, _, viewer, tracks) = watched();
     call.run(ms(1000));

@@ -225,7 +225,7 @@ fn the_servers_channels_open_with_the_first_offer() {
         let to = [PeerId(who as u64)];
         call.net
             .engine
-            .send_data(&now, &to, label, &payload, &mut call.net.wire);
+            .send_data(&now, None, &to, label, &payload, &mut call.net.wire);
     }
     call.run(ms(100));
     assert_eq!(call.members[who].messages.len(), 2);

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::engine::{Role, Subscription};
-use crate::ids::TrackId;
+use crate::engine::{MediaEvent, Role, Subscription};
+use crate::ids::{PeerId, TrackId};
 use crate::testing::{Call, Member, Offering, ms};
 
 /// Microphones in the room.
@@ -81,6 +81,50 @@ fn who_begins_to_speak_is_heard_at_once_and_goes_on_without_a_gap() {
             assert_eq!(pair[1].header.seq, pair[0].header.seq.wrapping_add(1));
         }
     }
+}
+
+#[test]
+fn the_quietest_is_heard_among_the_silent_and_what_is_no_microphone_among_the_loud() {
+    let mut call = Call::new();
+    let mut plays: Vec<TrackId> = Vec::new();
+    for at in 0..COUNT {
+        let mut member = Member::new();
+        member.speak(ssrc(at), 127);
+        member.preference.always = at == 14;
+        plays.push(call.join(member, &[]).1.published[0].track);
+    }
+    let (client, _) = call.join(Member::viewer(COUNT, 0), &plays);
+    call.run(ms(1000));
+    call.members[12].microphones[0].level = 60;
+    call.run(ms(150));
+    call.members[client].heard.clear();
+    call.run(ms(300));
+    let payloads = call.members[client].heard.iter().map(|it| it.payload());
+    let heard = speakers(payloads);
+    assert!(heard.contains(&12) && heard.contains(&14), "{heard:?}");
+    for member in &mut call.members[..14] {
+        member.microphones[0].level = 20;
+    }
+    call.net.events.clear();
+    call.members[14].microphones[0].level = 10;
+    call.run(ms(1500));
+    call.members[client].heard.clear();
+    call.members[client].sender_reports.clear();
+    call.run(ms(1500));
+    let payloads = call.members[client].heard.iter().map(|it| it.payload());
+    let heard = speakers(payloads);
+    assert_eq!(heard.len(), 11);
+    assert!(heard.contains(&14));
+    // Nor is there a report on what is not sent.
+    let reports = call.members[client].sender_reports.iter();
+    assert_eq!(reports.map(|it| it.0).collect::<BTreeSet<_>>().len(), 11);
+    // A screen does not speak.
+    let spoke = call.events(|event| match event {
+        MediaEvent::Levels { speakers, .. } => Some(speakers.clone()),
+        _ => None,
+    });
+    let spoke: Vec<PeerId> = spoke.into_iter().flatten().map(|it| it.0).collect();
+    assert!(spoke.contains(&PeerId(0)) && !spoke.contains(&PeerId(14)));
 }
 
 #[test]

@@ -180,7 +180,8 @@ fn a_section_that_rested_is_published_again_under_the_same_sources() {
 #[test]
 fn a_track_that_is_muted_is_not_sent_but_its_arrival_is_told_of() {
     let (mut call, publisher, viewer, track) = watched();
-    call.net.engine.mute(track, true);
+    let now = call.net.now;
+    call.net.engine.mute(&now, track, true);
     call.run(ms(50));
     call.members[publisher].feedback.clear();
     let before = call.members[viewer].screen("1").packets;
@@ -191,7 +192,15 @@ fn a_track_that_is_muted_is_not_sent_but_its_arrival_is_told_of() {
     for pair in feedback.windows(2) {
         assert!(pair[1] - pair[0] <= ms(150));
     }
-    call.net.engine.mute(track, false);
+    call.members[publisher].keyframes_asked.clear();
+    // The camera rests, so that nothing that the viewer misses is the cause of the request.
+    call.members[publisher].cameras[0].muted = true;
+    let now = call.net.now;
+    call.net.engine.mute(&now, track, false);
+    call.run(ms(600));
+    let asked = &call.members[publisher].keyframes_asked;
+    assert!(!asked.is_empty(), "nobody asked for a keyframe");
+    call.members[publisher].cameras[0].muted = false;
     call.run(ms(700));
     assert_goes_on(&mut call, viewer);
 }

@@ -88,7 +88,7 @@ fn noise_is_counted_and_nothing_else() {
         // A right checksum alone is of no use either: the tag is wrong.
         link.ends[SERVER].handle(link.now, &with_checksum(noise));
     }
-    assert!(link.ends[SERVER].counters().malformed >= 2000);
+    assert!(link.ends[SERVER].take_counters().malformed >= 2000);
     link.ends[CLIENT]
         .send(link.now, id, true, &Bytes::from_static(b"still here"))
         .unwrap();
@@ -255,5 +255,113 @@ fn numbers_far_ahead_and_errors_change_nothing() {
         .unwrap();
     link.settle();
     assert_eq!(link.messages(SERVER, id).len(), 1);
+    assert_eq!(ended(&mut link), None);
+}
+
+/// A client's request to reset the stream 0, after `last_tsn`.
+fn reset(number: u32, last_tsn: u32) -> Vec<u8> {
+    let mut value = vec![0, 13, 0, 18];
+    for word in [number, 0, last_tsn] {
+        value.extend(word.to_be_bytes());
+    }
+    value.extend([0, 0, 0, 0]);
+    value
+}
+
+/// The client's first TSN, which is the number of its first reset as well.
+fn first_tsn(link: &Link) -> u32 {
+    let init = Packet::parse(&link.sent[0].1).unwrap();
+    packet::u32_at(init.chunks().next().unwrap().value, 12).unwrap()
+}
+
+/// Lets a client open the stream 0 and reset it, again and again, without ever answering the server's
+/// resets. Each time the server sends `payload` over the channel. How often until the association ended.
+fn resets(link: &mut Link, payload: &Bytes, acknowledged: bool) -> (u32, AssociationEnd) {
+    let mut tsn = next_tsn(link);
+    let mut number = first_tsn(link);
+    let open = Dcep::Open(reliable("chat")).write();
+    for round in 0..1000 {
+        let mut value = reset(number, tsn.wrapping_sub(1));
+        number = number.wrapping_add(1);
+        let packet = craft(link, chunk::RECONFIG, 0, &value);
+        let now = link.now;
+        link.ends[SERVER].handle(now, &packet);
+        while let Some(packet) = link.ends[SERVER].poll_transmit(now) {
+            if !acknowledged {
+                continue;
+            }
+            let packet = Packet::parse(&packet).unwrap();
+            let last = packet.chunks().filter(|it| it.kind == chunk::DATA).last();
+            if let Some(tsn) = last.and_then(|it| packet::u32_at(it.value, 0)) {
+                let mut sack = tsn.to_be_bytes().to_vec();
+                sack.extend(100_000u32.to_be_bytes());
+                sack.extend([0; 4]);
+                let packet = craft(link, chunk::SACK, 0, &sack);
+                link.ends[SERVER].handle(now, &packet);
+            }
+        }
+        let end = std::iter::from_fn(|| link.ends[SERVER].poll_event()).find_map(|it| match it {
+            DataEvent::Ended { reason } => Some(reason),
+            _ => None,
+        });
+        if let Some(end) = end {
+            return (round, end);
+        }
+        value = data(tsn, 0, 0, &open);
+        value[8..12].copy_from_slice(&50u32.to_be_bytes());
+        tsn = tsn.wrapping_add(1);
+        let packet = craft(link, chunk::DATA, 3, &value);
+        link.ends[SERVER].handle(now, &packet);
+        while link.ends[SERVER]
+            .send(now, ChannelId(0), true, payload)
+            .is_ok()
+        {
+            if acknowledged {
+                break;
+            }
+        }
+    }
+    panic!("it went on");
+}
+
+#[test]
+fn resets_that_the_peer_never_answers_end_the_association() {
+    let (mut link, _) = Link::connected(44, reliable("chat"));
+    let (rounds, end) = resets(&mut link, &Bytes::from_static(b"x"), true);
+    let violation = incoming::Violation::TooManyResets;
+    assert_eq!(end, AssociationEnd::Violation(violation));
+    assert!((60..70).contains(&rounds), "{rounds}");
+}
+
+#[test]
+fn channels_reset_before_they_are_empty_end_the_association() {
+    let (mut link, _) = Link::connected(45, reliable("chat"));
+    let (rounds, end) = resets(&mut link, &Bytes::from(vec![1; 60_000]), false);
+    let violation = incoming::Violation::TooMuchRetired;
+    assert_eq!(end, AssociationEnd::Violation(violation));
+    assert!((2..5).contains(&rounds), "{rounds}");
+}
+
+#[test]
+fn messages_that_are_not_wanted_yet_wait_without_loss_and_within_bounds() {
+    let (mut link, id) = Link::connected(46, reliable("chat"));
+    let messages: Vec<Bytes> = (0..64).map(|at| message(at, 15_000)).collect();
+    link.ends[SERVER].set_paused(link.now, true);
+    for message in &messages {
+        link.ends[CLIENT].send(link.now, id, true, message).unwrap();
+    }
+    link.run(Duration::from_secs(5));
+    assert!(link.messages(SERVER, id).is_empty());
+    // The client still has what the server did not take.
+    let unsent = link.ends[CLIENT].buffered(id);
+    assert!(unsent > 500_000, "{unsent}");
+    link.ends[SERVER].set_paused(link.now, false);
+    link.settle();
+    let came: Vec<Bytes> = link
+        .messages(SERVER, id)
+        .into_iter()
+        .map(|it| it.1)
+        .collect();
+    assert_eq!(came, messages);
     assert_eq!(ended(&mut link), None);
 }

@@ -53,7 +53,7 @@ fn both_sides_open_channels_before_and_after_there_is_an_association() {
             let expected = [(id % 2 == 0, payload.clone())];
             assert_eq!(link.messages(side, ChannelId(id)), expected);
         }
-        assert_eq!(link.ends[side].counters(), &DataCounters::default());
+        assert_eq!(link.ends[side].take_counters(), DataCounters::default());
     }
 }
 
@@ -136,7 +136,7 @@ fn a_lossy_channel_drops_what_a_dead_network_keeps_waiting() {
         .count();
     assert!(dropped > 800, "{dropped}");
     assert!(link.ends[CLIENT].buffered(id) <= 64 << 10);
-    assert_eq!(link.ends[CLIENT].counters().dropped, dropped as u64);
+    assert_eq!(link.ends[CLIENT].take_counters().dropped, dropped as u64);
 }
 
 #[test]
@@ -250,7 +250,7 @@ fn there_are_so_many_channels_and_no_more() {
             .iter()
             .filter(|it| matches!(it, DataEvent::Opened { .. }));
         assert_eq!(opened.count(), MAX_CHANNELS - 2);
-        assert_eq!(link.ends[side].counters().refused_channels, 1);
+        assert_eq!(link.ends[side].take_counters().refused_channels, 1);
         let full = Err(OpenChannelError::TooMany);
         assert_eq!(link.ends[side].open(link.now, reliable("x")), full);
     }
