@@ -18,7 +18,7 @@ fn one_client_too_many_is_refused_until_another_leaves() {
     let ann = Signal::join(&server, &token("demo", "ann", &[]));
     let mut bob = Signal::join(&server, &token("demo", "bob", &[]));
     let late = token("demo", "cat", &[]);
-    let (status, said) = Signal::try_join(&server, &late).err().expect("a refusal");
+    let (status, said) = Signal::try_join(&server, &late).expect_err("a refusal");
     assert_eq!(status, 503);
     assert!(said.contains("`rooms.max_participants`"), "{said}");
     // Another room has places of its own, and who comes again takes their own place.
@@ -34,7 +34,7 @@ fn one_client_too_many_is_refused_until_another_leaves() {
 fn a_room_that_was_not_created_cannot_be_joined_where_that_is_asked_for() {
     let server = Server::start("rooms: {auto_create: false}\n");
     let ann = token("demo", "ann", &[]);
-    let (status, said) = Signal::try_join(&server, &ann).err().expect("a refusal");
+    let (status, said) = Signal::try_join(&server, &ann).expect_err("a refusal");
     assert_eq!(status, 404);
     assert!(said.contains("requested room does not exist"), "{said}");
     let created = server

@@ -46,7 +46,7 @@ impl RoomState {
     /// The languages that the room, or a client of LiveKit's besides the speaker's own, asks for.
     pub(crate) fn asked_of(&self, speaker: &str) -> BTreeSet<Lang> {
         let mut asked = self.asks.languages.clone();
-        for (own, member) in self.clients().filter(|(_, it)| *it.identity != *speaker) {
+        for (own, _) in self.clients().filter(|(_, it)| *it.identity != *speaker) {
             if own.profile.permission.can_subscribe {
                 asked.extend(own.languages.listens.iter().flatten());
             }

@@ -1,6 +1,6 @@
 //! Rooms with scripted engines: who is interpreted for whom, and until when.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -17,6 +17,7 @@ use crate::events::schema::{CaptionKind, EventBody, RoomEvent};
 use crate::hall::Hall;
 use crate::livekit::interpreter::Interpreter;
 use crate::livekit::member::Member;
+use crate::livekit::permission::Allowed;
 use crate::livekit::roster::Publication;
 use crate::livekit::{LISTENS, Topology, proto};
 use crate::pipeline::journal::{Journal, Speaker};
@@ -345,7 +346,10 @@ fn a_voice_is_made_only_while_somebody_else_takes_it() {
     };
     let wish = |state: bool| {
         let subscriptions = &mut bob.state.lock().subscriptions;
-        subscriptions.wishes.insert(track.clone(), state);
+        let change = |wish: &mut bool| *wish = state;
+        subscriptions
+            .wishes
+            .change(&[track.as_str()], HashSet::new, change);
     };
     wish(true);
     assert_eq!(
@@ -369,7 +373,8 @@ fn nothing_is_made_for_those_who_may_not_have_it() {
     enter(&mut state, "bob", &[]);
     let demand = |state: &RoomState| state.demand_of(&"ann".into(), &publishing);
     assert_eq!(demand(&state).voiced, [Lang::ES].into());
-    ann.state.lock().allows = Some(proto::SubscriptionPermission::default());
+    let nobody = Allowed::new(proto::SubscriptionPermission::default()).expect("it is short");
+    ann.state.lock().allows = Some(nobody);
     assert!(demand(&state).voiced.is_empty(), "ann lets nobody hear her");
     assert!(demand(&state).read.is_empty());
     ann.state.lock().allows = None;
