@@ -205,7 +205,7 @@ fn refusals_say_what_is_wrong() {
         };
         let refused = service.publish(garbage.clone()).await.expect_err("garbage");
         assert!(matches!(refused, SessionError::Offer(_)), "{refused}");
-        garbage.room = "a/b".into();
+        garbage.room = "a\nb".into();
         let refused = service.publish(garbage).await.expect_err("a bad name");
         assert!(
             matches!(refused, SessionError::InvalidName { what: "room", .. }),

@@ -96,7 +96,8 @@ pub(super) async fn open(
             .retry_after(1)
     })?;
     greet(&door, &identity, &mut first);
-    if !matches!(first, signal_response::Message::Leave(_)) {
+    let left = matches!(first, signal_response::Message::Leave(_));
+    if !left {
         tracing::info!(room, identity, sid = client.sid(), "a client is connected");
     }
 
@@ -117,6 +118,7 @@ pub(super) async fn open(
         heard: heard.clone(),
         judgement: judge.judgement(),
         doorway: door.doorway.clone(),
+        left,
     };
     let outbox = with_fresh_tokens(outbox, door.clone(), client.sid().to_owned(), claims);
     actix_web::rt::spawn(pump.run(outbox, cut));

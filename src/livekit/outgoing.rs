@@ -93,6 +93,8 @@ pub(super) struct Pump {
     pub(super) heard: Heard,
     pub(super) judgement: Judgement,
     pub(super) doorway: watch::Receiver<Doorway>,
+    /// Whether the first message, which the session tells, is a goodbye already.
+    pub(super) left: bool,
 }
 
 impl Pump {
@@ -136,14 +138,14 @@ impl Pump {
         mut outbox: Pin<&mut impl Stream<Item = Message>>,
     ) -> Result<Ended, Ended> {
         let ended = loop {
+            if self.left {
+                break Ended::RoomSaid;
+            }
             match self.next(outbox.as_mut()).await {
                 Err(ended) => break ended,
                 Ok(message) => {
-                    let is_last = matches!(message, Message::Leave(_));
+                    self.left = matches!(message, Message::Leave(_));
                     self.message(message).await?;
-                    if is_last {
-                        break Ended::RoomSaid;
-                    }
                 }
             }
         };

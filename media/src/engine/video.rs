@@ -237,6 +237,10 @@ impl Engine {
     /// now.
     pub(super) fn want_keyframe(&mut self, now: Instant, track: usize, stream: u8) {
         let entry = &self.tracks[track];
+        // It would be dropped, and hold back the one that is asked for at the end.
+        if entry.muted {
+            return;
+        }
         let ssrc = entry
             .video
             .as_ref()

@@ -372,7 +372,10 @@ fn bad_offers_are_refused_and_a_stopped_worker_says_so() {
         role: Role::Publish,
     };
     for (offer, error) in [
-        ("x".repeat(1 << 20), OfferError::TooLarge),
+        (
+            "x".repeat(crate::sdp::offer::MAX_OFFER + 1),
+            OfferError::TooLarge,
+        ),
         (
             "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n".to_owned(),
             OfferError::NoAudio,

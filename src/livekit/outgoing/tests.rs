@@ -26,6 +26,7 @@ fn bench(queue: usize) -> Bench {
         heard: heard.clone(),
         judgement: judge.judgement(),
         doorway: doorway.subscribe(),
+        left: false,
     };
     Bench {
         pump,

@@ -29,7 +29,8 @@ fn what_was_dropped_is_neither_lost_nor_asked_for_and_pictures_begin_with_a_keyf
         call.run(ms(2000));
         let screen = call.members[viewer].screen("1");
         assert!(screen.frames[before].key);
-        assert!(screen.longest_gap(from, call.net.now.mono) < ms(150));
+        let gap = screen.longest_gap(from, call.net.now.mono);
+        assert!(gap < ms(150), "{muted_for} ms: {gap:?}");
         assert!(!call.members[publisher].keyframes_asked.is_empty());
     }
     let stats = call.net.engine.stats(call.net.now.mono);
