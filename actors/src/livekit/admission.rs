@@ -318,11 +318,7 @@ impl Hall {
                 break 'locked None;
             }
             participant.member = None;
-            let last = participant.seen(&member.identity);
-            let seen = last.view();
-            if participant.is_gone() {
-                state.departed.note(&last, reason);
-            }
+            let seen = participant.seen(&member.identity).view();
             let (unpublished, kept) = std::mem::take(&mut participant.publications)
                 .into_iter()
                 .partition(|(_, it)| own.contains(&it.peer));
@@ -338,6 +334,10 @@ impl Hall {
                 true => participant_info::State::Disconnected,
                 false => participant_info::State::Active,
             };
+            if is_gone {
+                let last = participant.seen(&member.identity);
+                state.departed.note(&last, reason);
+            }
             let announced = participant.announced;
             participant.announced &= !is_gone;
             let left = is_gone && std::mem::take(&mut participant.joined);

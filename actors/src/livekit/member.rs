@@ -235,6 +235,7 @@ impl Member {
             state.queue.clear();
         }
         drop(state);
+        self.outgoing.notify_waiters();
         self.changed();
     }
 
