@@ -32,8 +32,8 @@ impl GreedySearch {
             processor.process(&hypothesis.ids, options.prompt.len(), &mut scores);
         }
         let best = scores::argmax(&scores);
-        hypothesis.score += scores[best] - log_sum_exp(&scores);
-        hypothesis.ids.push(best as i64);
+        let score = hypothesis.score + scores[best] - log_sum_exp(&scores);
+        hypothesis.push(best as i64, score);
         best as i64 == options.end || hypothesis.ids.len() >= options.max_length
     }
 }

@@ -12,6 +12,8 @@ pub struct Hypothesis {
     pub(super) cache: Arc<KvCache>,
     /// Sum of the log-probabilities of the tokens after the prompt.
     pub(super) score: f32,
+    /// The log-probability of each token after the prompt.
+    pub(super) log_probabilities: Vec<f32>,
     /// For each token fed, its cross-attention: alignment heads × frames.
     pub(super) alignment: Vec<Arc<[f32]>>,
 }
@@ -22,6 +24,7 @@ impl Hypothesis {
             ids: prompt,
             cache: Arc::new(KvCache::new(dimensions)),
             score: 0.0,
+            log_probabilities: Vec::new(),
             alignment: Vec::new(),
         }
     }
@@ -42,11 +45,16 @@ impl Hypothesis {
         self.ids.len() - self.cache.rows()
     }
 
-    /// This hypothesis and one token more.
+    /// This hypothesis and one token more, with which its score is `score`.
     pub(super) fn with(&self, token: i64, score: f32) -> Hypothesis {
         let mut next = self.clone();
-        next.ids.push(token);
-        next.score = score;
+        next.push(token, score);
         next
+    }
+
+    pub(super) fn push(&mut self, token: i64, score: f32) {
+        self.ids.push(token);
+        self.log_probabilities.push(score - self.score);
+        self.score = score;
     }
 }

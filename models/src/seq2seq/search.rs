@@ -51,6 +51,8 @@ pub struct Decoded {
     pub score: f32,
     /// [`Decoded::score`] for each token, the ending one included: openai's `avg_logprob`.
     pub average_log_probability: f32,
+    /// The log-probability of each token, the ending one included.
+    pub log_probabilities: Vec<f32>,
     /// For each token fed, prompt included, its cross-attention: alignment heads × frames. The last
     /// token of all has not been fed.
     pub alignment: Vec<Arc<[f32]>>,
@@ -228,6 +230,7 @@ impl Search {
             tokens,
             ended,
             score,
+            log_probabilities: best.log_probabilities,
             alignment: best.alignment,
             prompt,
             probed: self.probed,
