@@ -28,6 +28,6 @@ pub use beam::{BeamOptions, EarlyStopping};
 pub use cache::{CrossStates, KvCache, split_cross};
 pub use decoder::{Decoder, Dimensions, Row, RowsOutput};
 pub use hypothesis::Hypothesis;
-pub use processors::{ForceToken, LogitsProcessor, SuppressAtBegin, SuppressTokens};
+pub use processors::{ForceToken, LogitsProcessor, Renormalise, SuppressAtBegin, SuppressTokens};
 pub use scores::{log_softmax, log_sum_exp};
 pub use search::{DecodeError, Decoded, Probe, Search, SearchOptions};

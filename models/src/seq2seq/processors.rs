@@ -2,6 +2,8 @@
 
 use std::fmt::Debug;
 
+use super::log_softmax;
+
 /// Changes scores (logits in greedy search, log-probabilities in beam search) before a token is chosen.
 pub trait LogitsProcessor: Debug + Send + Sync {
     /// `ids` is the sequence so far, of which the first `prompt` were given; `scores` has a value for
@@ -53,6 +55,17 @@ impl LogitsProcessor for ForceToken {
     }
 }
 
+/// Makes the scores log-probabilities again after others were suppressed (`renormalize_logits`); comes
+/// last.
+#[derive(Debug, Clone, Copy)]
+pub struct Renormalise;
+
+impl LogitsProcessor for Renormalise {
+    fn process(&self, _ids: &[i64], _prompt: usize, scores: &mut [f32]) {
+        log_softmax(scores);
+    }
+}
+
 fn suppress(tokens: &[i64], scores: &mut [f32]) {
     for &token in tokens {
         if let Some(score) = score_of(token, scores) {
@@ -94,5 +107,12 @@ mod tests {
         let force = ForceToken { at: 2, token: 1 };
         assert_eq!(processed(&force, &[7, 7], 1), [NEVER, 0.0, NEVER]);
         assert_eq!(processed(&force, &[7], 1), [1.0, 2.0, 3.0]);
+    }
+
+    #[test]
+    fn renormalises() {
+        let scores = processed(&Renormalise, &[7], 1);
+        let total: f32 = scores.iter().map(|score| score.exp()).sum();
+        assert!((total - 1.0).abs() < 1e-6);
     }
 }

@@ -45,6 +45,9 @@ pub struct WhisperConfig {
     /// Tokens that are not chosen first.
     #[serde(default)]
     pub begin_suppress_tokens: Vec<i64>,
+    /// The latest first timestamp, in steps of 20 ms; 50 in openai's decoding.
+    #[serde(default)]
+    pub max_initial_timestamp_index: Option<usize>,
 }
 
 /// Ids of the special tokens.

@@ -29,6 +29,17 @@ pub struct Mel {
 }
 
 impl Mel {
+    /// Takes features over that were computed elsewhere: `bands` × `frames` values, band by band, an even
+    /// number of frames. `None` when they are not so.
+    pub fn from_values(bands: usize, frames: usize, values: Vec<f32>) -> Option<Mel> {
+        let fits = frames.is_multiple_of(2) && bands.checked_mul(frames) == Some(values.len());
+        fits.then_some(Mel {
+            bands,
+            frames,
+            values,
+        })
+    }
+
     /// Mel bands.
     pub fn bands(&self) -> usize {
         self.bands

@@ -150,6 +150,15 @@ impl Whisper {
     pub fn encode(&self, windows: &[&Mel]) -> Result<Vec<Arc<CrossStates>>, RunError> {
         let frames = windows.iter().map(|mel| mel.frames()).max().unwrap_or(0);
         let (batch, bands) = (windows.len(), self.config.n_mels);
+        if let Some(foreign) = windows.iter().find(|mel| mel.bands() != bands) {
+            return Err(RunError::WrongInput {
+                expected: format!("mel of {bands} bands"),
+                found: format!(
+                    "{} bands: the features are another model's",
+                    foreign.bands()
+                ),
+            });
+        }
         let mel = Tensor::f32_with(&[batch, bands, frames], |target| {
             let mut lines = target.chunks_exact_mut(frames.max(1));
             for window in windows {

@@ -9,9 +9,6 @@ use crate::seq2seq::{
     BeamOptions, LogitsProcessor, Probe, SearchOptions, SuppressAtBegin, SuppressTokens,
 };
 
-/// The latest first timestamp that openai's decoding allows, 1 s.
-const MAX_INITIAL_TIMESTAMP: usize = 50;
-
 /// What to make of speech.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Task {
@@ -134,7 +131,7 @@ pub(super) fn search_options(
             timestamp_begin: tokens.timestamp_begin,
             no_timestamps: tokens.no_timestamps,
             eot: tokens.eot,
-            max_initial: Some(MAX_INITIAL_TIMESTAMP),
+            max_initial: config.max_initial_timestamp_index,
         }));
     }
     let sot = prompt.iter().position(|&token| token == tokens.sot);

@@ -161,7 +161,7 @@ mod tests {
     fn the_median_filter_reflects() {
         let values = [9.0, 1.0, 2.0, 3.0, 4.0];
         // scipy.ndimage.median_filter(values, 7, mode="mirror").
-        assert_eq!(median_filter(&values), [2.0, 3.0, 3.0, 3.0, 3.0]);
+        assert_eq!(median_filter(&values), [2.0, 2.0, 3.0, 3.0, 2.0]);
         assert_eq!(median_filter(&[5.0, 1.0, 3.0]), [5.0, 1.0, 3.0]);
     }
 
@@ -170,7 +170,7 @@ mod tests {
         // Three tokens over 9 frames, heard at frames 0–2, 3–6 and 7–8.
         let (tokens, frames) = (3, 9);
         let heard = [0..3, 3..7, 7..9];
-        let mut matrix = vec![0.0; tokens * frames];
+        let mut matrix = vec![-1.0; tokens * frames];
         for (token, span) in heard.iter().enumerate() {
             for frame in span.clone() {
                 matrix[token * frames + frame] = 1.0;
