@@ -15,9 +15,6 @@ use hive_models::stt::whisper::{Mel, Whisper, WhisperOptions};
 use reference::Reference;
 use serde_json::Value;
 
-/// `max_new_tokens` of the reference's decoding.
-const NEW_TOKENS: usize = 24;
-
 struct Loaded {
     reference: Reference,
     whisper: Whisper,
@@ -60,7 +57,7 @@ fn search(case: &Value, beams: usize) -> Search {
         .contains(&tiny().whisper.config().tokens.no_timestamps);
     let options = WhisperOptions {
         timestamps,
-        max_tokens: Some(NEW_TOKENS),
+        max_tokens: Some(tiny().reference.setting("max_new_tokens")),
         beam: (beams > 1).then_some(BeamOptions {
             beams,
             length_penalty: 1.0,

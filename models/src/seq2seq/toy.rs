@@ -41,9 +41,11 @@ pub(super) fn memory(id: i64, position: i64) -> f32 {
 
 /// The toy's logits of a token, given what it remembers.
 pub(super) fn logits(memory: f32, frames: f32) -> Vec<f32> {
-    (0..DIMENSIONS.vocab_size)
-        .map(|token| 3.0 * (memory * (token as f32 + 1.3) + frames + token as f32).sin())
-        .collect()
+    let logit = |token: usize| 3.0 * (memory * (token as f32 + 1.3) + frames + token as f32).sin();
+    let mut logits: Vec<f32> = (0..DIMENSIONS.vocab_size).map(logit).collect();
+    // Only given, never chosen.
+    logits[POISON as usize] = -30.0;
+    logits
 }
 
 impl Toy {

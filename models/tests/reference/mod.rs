@@ -8,8 +8,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// A model's directory under the references, `model/` and `reference.json` with `reference.bin`.
-pub struct Reference {
-    pub directory: PathBuf,
+pub(crate) struct Reference {
+    pub(crate) directory: PathBuf,
     facts: Value,
     bytes: Vec<u8>,
 }
@@ -23,7 +23,7 @@ struct Entry {
 
 impl Reference {
     /// The error says what to run when the reference has not been made.
-    pub fn open(name: &str) -> Result<Reference, String> {
+    pub(crate) fn open(name: &str) -> Result<Reference, String> {
         let root = std::env::var_os("HIVE_REFERENCE").map_or_else(
             || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../.deps/reference"),
             PathBuf::from,
@@ -49,13 +49,19 @@ impl Reference {
     }
 
     /// A list of cases.
-    pub fn cases(&self, kind: &str) -> &[Value] {
+    pub(crate) fn cases(&self, kind: &str) -> &[Value] {
         let cases = self.facts[kind].as_array();
         cases.unwrap_or_else(|| panic!("the reference has no `{kind}`"))
     }
 
+    /// One of the `settings` of transformers' decoding.
+    pub(crate) fn setting(&self, name: &str) -> usize {
+        let value = self.facts["settings"][name].as_u64();
+        value.unwrap_or_else(|| panic!("the reference has no setting `{name}`")) as usize
+    }
+
     /// The tensor that a case names under `key`.
-    pub fn f32(&self, case: &Value, key: &str) -> (Vec<usize>, Vec<f32>) {
+    pub(crate) fn f32(&self, case: &Value, key: &str) -> (Vec<usize>, Vec<f32>) {
         let name = case[key]
             .as_str()
             .unwrap_or_else(|| panic!("the case has no `{key}`"));
@@ -70,7 +76,7 @@ impl Reference {
     }
 
     /// The ids that a case lists under `key`.
-    pub fn ids(&self, case: &Value, key: &str) -> Vec<i64> {
+    pub(crate) fn ids(&self, case: &Value, key: &str) -> Vec<i64> {
         Vec::deserialize(&case[key]).unwrap_or_else(|_| panic!("the case has no `{key}`"))
     }
 }

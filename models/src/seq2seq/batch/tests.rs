@@ -116,17 +116,56 @@ fn sequences_that_join_and_leave_decode_as_they_do_alone() {
     }
 }
 
+/// The best mean log-probability of at most two tokens, by trying them all.
+fn best_of_all(prompt: i64, frames: f32) -> (f32, Vec<i64>) {
+    let scores = |ids: &[i64]| {
+        let memory = ids
+            .iter()
+            .zip(0..)
+            .map(|(&id, at)| toy::memory(id, at))
+            .sum();
+        let mut scores = toy::logits(memory, frames);
+        super::super::log_softmax(&mut scores);
+        scores
+    };
+    let first = scores(&[prompt]);
+    let mut best = (first[END as usize], vec![END]);
+    for one in 1..DIMENSIONS.vocab_size as i64 {
+        for (two, score) in scores(&[prompt, one]).into_iter().enumerate() {
+            let mean = (first[one as usize] + score) / 2.0;
+            if mean > best.0 {
+                best = (mean, vec![one, two as i64]);
+            }
+        }
+    }
+    best
+}
+
 #[test]
-fn a_beam_finds_at_least_what_greedy_finds() {
+fn a_beam_as_wide_as_the_vocabulary_finds_the_best_of_all() {
     for seed in 1..9_i64 {
-        let frames = [0.4 * seed as f32];
-        let (greedy, beam) = (alone(&[seed], 1, &frames), alone(&[seed], 6, &frames));
-        // Divided by the length, as the beam's is.
-        assert!(
-            beam.score >= greedy.average_log_probability - 1e-5,
-            "seed {seed}"
+        // All tokens but the end and the poison, which is the least likely.
+        let mut options = options(&[seed], DIMENSIONS.vocab_size - 2);
+        options.max_length = 3;
+        if let Some(beam) = &mut options.beam {
+            beam.early_stopping = EarlyStopping::Never;
+        }
+        let mut batch = Batch::new(Toy::decoder());
+        let search = Search::new(options, &DIMENSIONS).unwrap();
+        batch.join((), search, Toy::cross(&[0.4 * seed as f32]));
+        let decoded = loop {
+            if let Some(finished) = batch.step().pop() {
+                break finished.result.unwrap();
+            }
+        };
+        let (score, tokens) = best_of_all(seed, 0.4 * seed as f32);
+        assert!((decoded.score - score).abs() < 1e-5, "seed {seed}");
+        let end = decoded.ended.then_some(END);
+        assert_eq!(
+            decoded.tokens.into_iter().chain(end).collect::<Vec<_>>(),
+            tokens
         );
-        assert!((beam.average_log_probability - beam.score).abs() < 1e-5);
+        assert!((decoded.average_log_probability - score).abs() < 1e-5);
     }
 }
 

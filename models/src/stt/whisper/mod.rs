@@ -220,13 +220,11 @@ impl Whisper {
         if !self.config.multilingual || windows.is_empty() {
             return Ok(vec![Vec::new(); windows.len()]);
         }
+        let start = [self.config.tokens.sot];
         let mut caches = vec![KvCache::new(self.decoder.dimensions()); windows.len()];
         let mut rows: Vec<Row<'_>> = caches
             .iter_mut()
-            .map(|cache| Row {
-                ids: &[self.config.tokens.sot],
-                cache,
-            })
+            .map(|cache| Row { ids: &start, cache })
             .collect();
         let output = self.decoder.run(&mut rows, windows)?;
         let languages = &self.config.tokens.languages;
