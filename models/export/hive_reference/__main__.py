@@ -3,12 +3,10 @@
 import argparse
 import hashlib
 import json
-import os
 import shutil
 import sys
 import time
 import warnings
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import torch
@@ -79,11 +77,10 @@ def main() -> int:
     # Deprecations inside transformers and torch.
     warnings.filterwarnings("ignore")
     transformers.logging.set_verbosity_error()
-    # Several processes of one thread each: the products of a decoding step are too small for two.
-    names = options.names or list(checkpoints.SHAPES)
-    with ProcessPoolExecutor(os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        for task in [pool.submit(make, name, options.out, options.greedy, options.beam) for name in names]:
-            task.result()
+    # One thread: the products of a decoding step are too small for two, which wait for each other.
+    torch.set_num_threads(1)
+    for name in options.names or checkpoints.SHAPES:
+        make(name, options.out, options.greedy, options.beam)
     return 0
 
 

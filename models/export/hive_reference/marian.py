@@ -16,7 +16,7 @@ from .decoding import NEAR_TIE, beam, greedy, shaken
 from .store import Store
 from .tokenizers import sentences
 
-MAX_LENGTH = 24
+MAX_LENGTH = 18
 #: What tokenizers tend to differ in.
 _AWKWARD = ["", " ", "  two  spaces ", "Tab\tand\nline", "¿Qué? ½ ﬁ ＡＢＣ", "naïve Ünïcödé 東京 🎧", "1,000.5 e-mail@host a/b_c", "it's — “quoted”…"]
 

@@ -16,7 +16,7 @@ from hive_export.check import load_reference, shorten_window
 from .decoding import NEAR_TIE, beam, greedy, shaken
 from .store import Store
 
-MAX_NEW_TOKENS = 24
+MAX_NEW_TOKENS = 14
 
 
 def _audio(rng, seconds: float) -> np.ndarray:
