@@ -40,20 +40,19 @@ class Session:
 
 def load_reference(kind: str, directory: Path):
     """The checkpoint as transformers loads it."""
-    import torch
     import transformers
 
-    # Without kernels whose rounding differs from the plain form; Whisper's attentions need it too.
+    # Only the plain form of attention gives Whisper's alignment.
     cls = getattr(transformers, kind)
     extra = {} if kind == "VitsModel" else {"attn_implementation": "eager"}
     transformers.logging.set_verbosity_error()
     try:
-        model = cls.from_pretrained(str(directory), local_files_only=True, torch_dtype=torch.float32, **extra)
+        model = cls.from_pretrained(str(directory), local_files_only=True, **extra)
     except Exception as error:  # whatever transformers raises means that it cannot serve as the reference
         raise ExportError(
             directory, f"is not loaded by transformers ({error})", "mend the checkpoint, or export with --no-check"
         ) from error
-    return model.eval()
+    return model.float().eval()
 
 
 def shorten_window(model, frames: int, full) -> None:
@@ -65,7 +64,7 @@ def shorten_window(model, frames: int, full) -> None:
     model.config.max_source_positions = frames
 
 
-def causal_mask(steps: int, past: list, longest: int, count: int | None = None) -> np.ndarray:
+def causal_mask(steps: int, past: list, longest: int) -> np.ndarray:
     """[B,1,T,P+T]: pasts of the lengths `past` padded at their end to `longest`, then T causal steps."""
     mask = np.zeros((len(past), 1, steps, longest + steps), np.float32)
     for item, length in enumerate(past):

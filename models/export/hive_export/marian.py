@@ -143,6 +143,9 @@ class Marian:
             "forced_eos": generation("forced_eos_token_id"),
             "bad_words": [word[0] for word in bad_words],
             "num_beams": generation("num_beams", 4),
+            "length_penalty": generation("length_penalty", 1.0),
+            "early_stopping": generation("early_stopping", False),
+            "renormalize_logits": generation("renormalize_logits", False),
             "target_tokens": self._target_tokens(),
         }
 

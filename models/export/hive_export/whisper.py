@@ -129,6 +129,7 @@ class Whisper:
             "max_source_positions": c.setting("max_source_positions"),
             "max_target_positions": c.setting("max_target_positions"),
             "alignment_heads": self.alignment_heads(),
+            "max_initial_timestamp_index": self.generation.get("max_initial_timestamp_index", 50),
             **self.tokens.config(),
         }
 

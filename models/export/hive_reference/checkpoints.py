@@ -6,6 +6,7 @@ outputs depend on inputs and hypotheses end at different lengths.
 """
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,14 +35,6 @@ SHAPES = {
         ),
         50257,
     ),
-    "whisper-mini": Shape(
-        "whisper",
-        dict(
-            d_model=64, encoder_layers=2, decoder_layers=3, encoder_attention_heads=2, decoder_attention_heads=4,
-            encoder_ffn_dim=128, decoder_ffn_dim=96, max_source_positions=200, max_target_positions=64, num_mel_bins=128,
-        ),
-        1000,
-    ),
     # OPUS-MT's dimensions, but for the vocabulary, which has some 60,000 entries there.
     "marian-base": Shape(
         "marian",
@@ -50,6 +43,14 @@ SHAPES = {
             encoder_ffn_dim=2048, decoder_ffn_dim=2048, max_position_embeddings=512,
         ),
         4000,
+    ),
+    "whisper-mini": Shape(
+        "whisper",
+        dict(
+            d_model=64, encoder_layers=2, decoder_layers=3, encoder_attention_heads=2, decoder_attention_heads=4,
+            encoder_ffn_dim=128, decoder_ffn_dim=96, max_source_positions=200, max_target_positions=64, num_mel_bins=128,
+        ),
+        1000,
     ),
     "marian-mini": Shape(
         "marian",
@@ -113,18 +114,60 @@ def _write(path: Path, value: dict) -> None:
     path.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
+#: Standard deviation of the embeddings.
+EMBEDDING = 0.05
+
+
+#: Directions that the decoder's outputs share, and that are taken out of what its tokens are compared with.
+SHARED_DIRECTIONS = 8
+#: How often the end token comes, a step.
+ENDS = 0.2
+
+
+@torch.no_grad()
+def _spread(embeddings: torch.Tensor, end: int, hidden) -> tuple:
+    """Takes out of the embeddings what all of the decoder's outputs have in common, without which they
+    would choose the same few tokens. Returns by how much the end token is to be raised, and a vector
+    along which that can be done: its product with every output is about one.
+
+    `hidden()` gives outputs [n,d] of the decoder for made-up inputs.
+    """
+    before = hidden()
+    mean = before.mean(0)
+    _, _, rest = torch.linalg.svd(before - mean, full_matrices=False)
+    basis, _ = torch.linalg.qr(torch.cat([mean[None], rest[: SHARED_DIRECTIONS - 1]]).t())
+    embeddings -= embeddings @ basis @ basis.t()
+    after = hidden()
+    logits = after @ embeddings.t()
+    own = logits[:, end].clone()
+    logits[:, end] = -math.inf
+    lift = torch.quantile(logits.max(1).values - own, ENDS).item()
+    direction = basis @ (basis.t() @ after.mean(0))
+    return lift, direction / (after @ direction).mean()
+
+
 @torch.no_grad()
 def _scatter(model) -> None:
-    """Weights whose branches matter: unit gain, sharper queries and keys, uneven norms and biases."""
+    """Sharp attention, weak branches, and a last layer of the decoder that outweighs them: the token
+    before then reaches the end, but scrambled, so that it is not simply chosen again."""
+    last = f"decoder.layers.{model.config.decoder_layers - 1}.fc2"
     for name, parameter in model.named_parameters():
         if "embed_positions" in name or not parameter.requires_grad:
             continue
         if parameter.ndim == 1:
-            parameter.normal_(1.0 if "norm" in name and name.endswith("weight") else 0.0, 0.1)
-        elif "embed" in name or "shared" in name or "lm_head" in name:
-            parameter.normal_(0.0, 0.02)
+            parameter.normal_(1.0 if "norm" in name and name.endswith("weight") else 0.0, 0.05)
+        elif "embed" in name or "shared" in name or "lm_head" in name or "proj_out" in name:
+            parameter.normal_(0.0, EMBEDDING)
         else:
-            gain = 1.7 if "q_proj" in name or "k_proj" in name else 1.0
+            gain = 1.0
+            if "q_proj" in name or "k_proj" in name:
+                gain = 2.5
+            elif last in name:
+                gain = 6.0
+            elif "encoder_attn.out_proj" in name:
+                gain = 0.9
+            elif "out_proj" in name or "fc2" in name:
+                gain = 0.6
             parameter.normal_(0.0, gain * parameter[0].numel() ** -0.5)
 
 
@@ -140,10 +183,16 @@ def _whisper(name: str, shape: Shape, out: Path) -> None:
     model = WhisperForConditionalGeneration(config).eval()
     _scatter(model)
     model.model.decoder.embed_positions.weight.normal_(0.0, 0.02)
-    # A constant part of the last norm's output, along which the end token is raised.
-    bias = model.model.decoder.layer_norm.bias
-    width = config.d_model
-    model.model.decoder.embed_tokens.weight[t["eot"]] += 3.6 * 0.02 * width**0.5 * bias / bias.norm() ** 2
+    mel = torch.randn(1, config.num_mel_bins, 2 * config.max_source_positions).clamp(-1.0, 1.5)
+    ids = torch.randint(0, t["eot"], (16, 16))
+
+    def hidden() -> torch.Tensor:
+        encoded = model.model.encoder(mel).last_hidden_state.expand(16, -1, -1)
+        return model.model.decoder(input_ids=ids, encoder_hidden_states=encoded).last_hidden_state.flatten(0, 1)
+
+    embeddings = model.model.decoder.embed_tokens.weight
+    lift, direction = _spread(embeddings, t["eot"], hidden)
+    embeddings[t["eot"]] += lift * direction
     model.generation_config = GenerationConfig(
         alignment_heads=[[config.decoder_layers - 1, 1], [1, 0], [config.decoder_layers - 1, 0]],
         begin_suppress_tokens=[220, t["eot"]],
@@ -179,7 +228,13 @@ def _marian(name: str, shape: Shape, out: Path) -> None:
     model = MarianMTModel(config).eval()
     _scatter(model)
     model.final_logits_bias.normal_(0.0, 0.05)
-    model.final_logits_bias[0, target["eos"]] += 2.5 * 0.02 * config.d_model**0.5
+    sources, targets = torch.randint(1, source["size"] - 1, (16, 16)), torch.randint(1, target["size"] - 1, (16, 16))
+
+    def hidden() -> torch.Tensor:
+        return model.model(input_ids=sources, decoder_input_ids=targets).last_hidden_state.flatten(0, 1)
+
+    lift, _ = _spread(model.lm_head.weight, target["eos"], hidden)
+    model.final_logits_bias[0, target["eos"]] += lift
     model.generation_config = GenerationConfig(
         bad_words_ids=[[target["pad"]]], bos_token_id=target["eos"], decoder_start_token_id=target["pad"],
         eos_token_id=target["eos"], forced_eos_token_id=target["eos"], max_length=shape.settings["max_position_embeddings"],
@@ -205,8 +260,11 @@ def _vits(name: str, shape: Shape, out: Path) -> None:
             parameter += 0.1 * torch.randn(parameter.shape)
         elif parameter.ndim == 1:
             parameter.normal_(0.0, 0.05)
-        elif "translate" in parameter_name or "log_scale" in parameter_name:
-            parameter.normal_(0.0, 0.3)
+        elif "translate" in parameter_name:
+            parameter.normal_(0.0, 0.1)
+        elif "log_scale" in parameter_name:
+            # Durations of a few frames a symbol.
+            parameter.normal_(0.9, 0.1)
     model.save_pretrained(str(out), safe_serialization=True)
     tokenizers.vits(out / "vocab.json", shape.tokens)
     _write(
