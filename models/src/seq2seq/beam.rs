@@ -1,5 +1,9 @@
-//! Beam search, step for step that of transformers (`GenerationMixin._beam_search`, 4.50 and later)
-//! for one sequence, so that the ids are the same.
+//! Beam search with the ids of transformers 4.45 (`BeamSearchScorer`), for one sequence.
+//!
+//! transformers rewrote it later (`GenerationMixin._beam_search`). The two differ in one place: whether
+//! a hypothesis may still become better than those that ended is judged here by the best continuation,
+//! even one that has just ended, and there by the best that goes on. With [`EarlyStopping::Heuristic`]
+//! the later one therefore ends sooner now and then.
 
 use super::{Hypothesis, SearchOptions, log_softmax, scores};
 
@@ -11,7 +15,7 @@ const IMPOSSIBLE: f32 = -1e9;
 pub enum EarlyStopping {
     /// When as many hypotheses have ended as there are beams (`early_stopping=True`).
     WhenFull,
-    /// When the running ones, at their present length, are worse than the ended ones
+    /// When the best continuation, at its present length, is no better than the worst that ended
     /// (`early_stopping=False`, transformers' default).
     Heuristic,
     /// When no running one can become better at any length (`early_stopping="never"`).
@@ -150,7 +154,8 @@ impl BeamSearch {
                 hypothesis
             })
             .collect();
-        self.improvable &= self.may_improve(length + 1 - prompt, options.max_length - prompt);
+        let best = candidates[0].0;
+        self.improvable &= self.may_improve(best, length + 1 - prompt, options.max_length - prompt);
         let open = !(self.options.early_stopping == EarlyStopping::WhenFull
             && self.ended.iter().all(|ended| ended.ended));
         !(self.improvable && open && !ends.iter().all(|&ends| ends))
@@ -189,14 +194,15 @@ impl BeamSearch {
             .collect()
     }
 
-    /// transformers' `_check_early_stop_heuristic`. Lengths are those after the prompt.
-    fn may_improve(&self, length: usize, max_length: usize) -> bool {
+    /// transformers' `BeamHypotheses.is_done`. `best` is the best continuation's score; lengths are those
+    /// after the prompt.
+    fn may_improve(&self, best: f32, length: usize, max_length: usize) -> bool {
         let penalty = self.options.length_penalty;
         let best_length = match self.options.early_stopping {
             EarlyStopping::Never if penalty > 0.0 => max_length,
             _ => length,
         };
-        let best = self.running[0].score / (best_length as f64).powf(penalty.into()) as f32;
+        let best = best / (best_length as f64).powf(penalty.into()) as f32;
         let worst = self
             .ended
             .iter()
@@ -207,3 +213,6 @@ impl BeamSearch {
             .any(|ended| best > if ended.ended { worst } else { IMPOSSIBLE })
     }
 }
+
+#[cfg(test)]
+mod tests;
