@@ -17,10 +17,13 @@
 //! There are no actors and no sockets here. What blocks says so; what is asynchronous works under
 //! any tokio runtime, because the children are driven by threads of this crate's own.
 
+pub mod backend;
 mod children;
 mod engine_future;
 mod lang;
+pub mod manifest;
 pub mod mt;
+pub mod seq2seq;
 pub mod stt;
 pub mod tts;
 pub mod vad;

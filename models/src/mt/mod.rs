@@ -2,6 +2,7 @@
 
 pub mod apertium;
 pub mod interjections;
+pub mod marian;
 pub mod stable_prefix;
 pub mod truecase;
 

@@ -4,6 +4,7 @@ pub mod agreement;
 mod cmn;
 pub mod pocketsphinx;
 mod pool;
+pub mod whisper;
 
 pub use cmn::CmnState;
 pub use pool::{CheckoutError, DecoderPool, PoolStats, PooledDecoder};
