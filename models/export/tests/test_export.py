@@ -22,7 +22,7 @@ from hive_reference import checkpoints
 #: Operators that the runtime's tract backend is known to run; a new one needs a look first.
 OPERATORS = {
     "Add", "Cast", "Clip", "Concat", "Conv", "ConvTranspose", "Div", "Equal", "Erf", "Gather", "GreaterOrEqual",
-    "LayerNormalization", "LeakyRelu", "MatMul", "Mul", "Neg", "Range", "ReduceSum", "Relu", "Reshape", "Shape",
+    "LayerNormalization", "LeakyRelu", "MatMul", "Mul", "Neg", "Range", "ReduceMax", "ReduceSum", "Relu", "Reshape", "Shape",
     "Sigmoid", "Slice", "Softmax", "Softplus", "Split", "Sqrt", "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze", "Where",
 }
 
