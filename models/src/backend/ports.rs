@@ -155,8 +155,8 @@ mod tests {
     fn finds_inputs_whatever_their_order() {
         let batch = Axis::Named("B".into());
         let ports = [
-            port("a", &[batch.clone()]),
-            port("b", &[batch, Axis::Fixed(2)]),
+            port("a", std::slice::from_ref(&batch)),
+            port("b", &[batch.clone(), Axis::Fixed(2)]),
         ];
         let given = [("b", zeros(&[3, 2])), ("a", zeros(&[3]))];
         let bound = bind(&ports, &given).unwrap();

@@ -164,7 +164,7 @@ impl ModelDirectory {
         Ok(self.path.join(name))
     }
 
-    /// Checks size and SHA-256 of every file. Blocks: it reads them all, about 400 MB a second.
+    /// Checks size and SHA-256 of every file. Blocks: it reads them all.
     pub fn verify(&self) -> Result<(), VerifyError> {
         verify::verify(&self.path, &self.manifest.files)
     }

@@ -33,8 +33,9 @@ impl Reference {
             let path = directory.join(file);
             fs::read(&path).map_err(|error| {
                 format!(
-                    "{}: {error}: the references have not been made; run `scripts/setup test`, or set \
-                     HIVE_REFERENCE to the directory that `python -m hive_reference` wrote",
+                    "{}: {error}: the references have not been made; run `scripts/setup export`, then in \
+                     models/export `../../.deps/export/bin/python -m hive_reference \
+                     ../../.deps/reference {name}` (or set HIVE_REFERENCE to where they are)",
                     path.display()
                 )
             })

@@ -188,7 +188,7 @@ fn check_initialisers(graph: &pb::GraphProto) -> Result<(), String> {
                 + tensor.uint64_data.len()
                 + tensor.string_data.len());
         let outside = !tensor.external_data.is_empty();
-        if !outside && !values.is_some_and(|values| values <= stored as u64 * 8) {
+        if !outside && values.is_none_or(|values| values > stored as u64 * 8) {
             return Err(format!(
                 "`{}` is declared with the shape {:?} but holds {stored} bytes",
                 tensor.name, tensor.dims

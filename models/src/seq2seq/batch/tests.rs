@@ -80,7 +80,7 @@ fn sequences_that_join_and_leave_decode_as_they_do_alone() {
     let frames: Vec<Vec<f32>> = (0..12)
         .map(|i| vec![0.17 * i as f32; 1 + (i * 5) % 7])
         .collect();
-    let beams = |i: usize| if i % 3 == 0 { 4 } else { 1 };
+    let beams = |i: usize| if i.is_multiple_of(3) { 4 } else { 1 };
     let expected: Vec<Decoded> = (0..12)
         .map(|i| alone(&prompts[i], beams(i), &frames[i]))
         .collect();
