@@ -46,6 +46,14 @@ test: ## format, lints, unit and end-to-end tests, then browsers and LiveKit's c
 	cargo build --quiet --locked --manifest-path tests/clients/rust/Cargo.toml --target-dir target/clients
 	cd tests/clients && HIVE_BIN=$(CURDIR)/target/debug/hive npm test --silent
 
+# The models have random weights, so that nothing is downloaded: numbers are compared, not words.
+.PHONY: parity
+parity: ## Whisper and Marian on tract against transformers, with the same random weights (7 minutes)
+	@scripts/setup export
+	cd models/export && ../../.deps/export/bin/python -m unittest
+	cd models/export && ../../.deps/export/bin/python -m hive_reference ../../.deps/reference
+	cargo test --locked --package hive-models --features parity --test whisper_parity --test marian_parity
+
 .PHONY: fuzz
 fuzz: ## fuzz every parser for a minute each (needs nightly Rust and cargo-fuzz)
 	@scripts/setup build

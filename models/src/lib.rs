@@ -10,6 +10,9 @@
 //! | [`mt::Translate`] | [`mt::apertium::ApertiumPool`] | child processes (GPL, never linked) |
 //! | [`tts::Synthesise`] | [`tts::espeak::EspeakPool`] | child processes (GPL, never linked) |
 //!
+//! Whisper ([`stt::whisper`]) and Marian ([`mt::marian`]) stand beside them as graphs on a [`backend`], from
+//! directories with a [`manifest`], decoded by [`seq2seq`]; they are not behind the traits yet.
+//!
 //! Around them are the policies that make them usable live, all free of I/O and of time:
 //! [`vad::Endpointer`], [`stt::agreement::LocalAgreement`], [`mt::truecase`] and
 //! [`mt::stable_prefix::StablePrefix`].
