@@ -48,7 +48,7 @@ test: ## format, lints, unit and end-to-end tests, then browsers and LiveKit's c
 
 # The models have random weights, so that nothing is downloaded: numbers are compared, not words.
 .PHONY: parity
-parity: ## Whisper and Marian on tract against transformers, with the same random weights (7 minutes)
+parity: ## Whisper and Marian on tract against transformers, with the same random weights (minutes)
 	@scripts/setup export
 	cd models/export && ../../.deps/export/bin/python -m unittest
 	cd models/export && ../../.deps/export/bin/python -m hive_reference ../../.deps/reference
